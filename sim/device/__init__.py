@@ -1,0 +1,1 @@
+"""The simulated device: torch programs run on it as they would on a CUDA device."""

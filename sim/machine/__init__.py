@@ -1,0 +1,1 @@
+"""The machine that runs traces: explores their schedules and replays witnesses."""
