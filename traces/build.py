@@ -25,15 +25,13 @@ from streamsan.traces.model import NONE, Damage, Gap, Ranges, Trace
 _DEFAULTS: dict[str, tuple[type[np.generic], int]] = {
     "kind": (np.uint8, 0),
     "bits": (np.uint16, 0),
-    **dict.fromkeys(
-        ("stream_name", "thread", "device", "obj", "name", "via", "site", "tag"), (np.int32, -1)
-    ),
-    **dict.fromkeys(("number", "t", "t_end", "begin", "end"), (np.int64, NONE)),
+    "thread": (np.int32, 0),  # the index of "main": the first name of every table
     "device": (np.int32, 0),
+    **dict.fromkeys(("stream_name", "obj", "name", "via", "site", "tag"), (np.int32, -1)),
+    **dict.fromkeys(("number", "t", "t_end", "begin", "end"), (np.int64, NONE)),
     "accesses": (np.int64, 0),
 }
 """Type and default of each column; ``accesses`` counts the accesses of an op."""
-_OPTIONAL = ("site", "t", "t_end", "begin", "end")
 _RARE_DEFAULTS: dict[str, Any] = {"offset": 0, "signals": (), "awaits": ()}
 
 At = NDArray[np.intp]
@@ -53,9 +51,9 @@ class TraceBuilder:
         self._parts: dict[str, list[tuple[int, NDArray[Any]]]] = {key: [] for key in _DEFAULTS}
         self._access_parts: list[tuple[NDArray[np.int32], NDArray[np.uint8]]] = []
         self._extras: dict[int, dict[str, Any]] = {}
-        self._main = self._names["main"]
+        self._names["main"]
 
-    def add(self, batch: Sequence[o.OpBase], unknown: Mapping[int, dict[str, Any]] = {}) -> None:  # noqa: B006
+    def add(self, batch: Sequence[o.OpBase], unknown: Mapping[int, dict[str, Any]] = {}) -> None:
         """Append a batch; ``unknown`` holds unknown keys by position in the batch.
 
         Raises:
@@ -90,8 +88,11 @@ class TraceBuilder:
         columns.put("thread", at, [op.thread for op in mine], "main", index)
         columns.put("device", at, [op.device for op in mine], 0)
         columns.put("name", at, [op.name for op in mine], None, index)
-        for key in _OPTIONAL:
-            columns.put(key, at, [getattr(op, key) for op in mine], None)
+        columns.put("site", at, [op.site for op in mine], None)
+        columns.put("t", at, [op.t for op in mine], None)
+        columns.put("t_end", at, [op.t_end for op in mine], None)
+        columns.put("begin", at, [op.begin for op in mine], None)
+        columns.put("end", at, [op.end for op in mine], None)
         self._fill_tags(mine, at, columns)
         if layout.stream:
             columns.put("stream_name", at, [op.stream for op in mine], None, index)
@@ -126,9 +127,7 @@ class TraceBuilder:
             found.append(self._tags.setdefault(key, len(self._tags)))
         columns.put("tag", at, found, -1)
 
-    def _fill_rare(
-        self, cls: type[o.OpBase], layout: Layout, mine: Sequence[Any], at: At
-    ) -> None:
+    def _fill_rare(self, cls: type[o.OpBase], layout: Layout, mine: Sequence[Any], at: At) -> None:
         for field in layout.rare:
             default = _RARE_DEFAULTS.get(field)
             self._keep(field, at, [getattr(op, field) for op in mine], default)
@@ -143,13 +142,13 @@ class TraceBuilder:
         for i, value in zip(at.tolist(), values, strict=True):
             if value == default:
                 continue
-            try:
-                if is_deep(value):
-                    raise ValueError("nests too deep")
-                if field == "nodes":
+            if is_deep(value):
+                raise OpError(self.count + i, f"{field}: nests too deep")
+            if field == "nodes":
+                try:
                     check_nodes(value)
-            except ValueError as error:
-                raise OpError(self.count + i, f"{field}: {error}") from None
+                except ValueError as error:
+                    raise OpError(self.count + i, str(error)) from None
             self._extras.setdefault(self.count + i, {})[field] = value
 
     def _find_ranges(
@@ -157,7 +156,12 @@ class TraceBuilder:
     ) -> None:
         index = self._ranges.__getitem__
         for field, mode in LAYOUTS[cls].ranges:
-            given = [getattr(op, field) for op in mine]
+            if field == "reads":  # spelled out: twice as fast as by name
+                given = [op.reads for op in mine]
+            elif field == "writes":
+                given = [op.writes for op in mine]
+            else:
+                given = [getattr(op, field) for op in mine]
             where, counts = at, None
             if field not in SINGLE_RANGES:
                 if cls is o.GraphLaunch:
@@ -231,13 +235,10 @@ class TraceBuilder:
 
     def _whole(self, key: str) -> NDArray[Any]:
         dtype, default = _DEFAULTS[key]
-        column = np.full(self.count, self._main if key == "thread" else default, dtype)
+        column = np.full(self.count, default, dtype)
         for start, part in self._parts.pop(key):
-            column[start : start + len(part)] = self._main_where_unset(key, part)
+            column[start : start + len(part)] = part
         return column
-
-    def _main_where_unset(self, key: str, part: NDArray[Any]) -> NDArray[Any]:
-        return np.where(part < 0, self._main, part) if key == "thread" else part
 
 
 class _Columns(dict[str, NDArray[Any]]):

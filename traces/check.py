@@ -16,6 +16,7 @@ from streamsan.traces import ops as o
 from streamsan.traces.instances import is_kind
 from streamsan.traces.intern import Names, RangeTable
 from streamsan.traces.layout import LAYOUTS, SINGLE_RANGES
+from streamsan.traces.words import in_words
 
 if TYPE_CHECKING:
     from streamsan.traces.model import Trace
@@ -86,7 +87,7 @@ def check_nodes(nodes: Sequence[Mapping[str, Any]]) -> None:
     for i, node in enumerate(nodes):
         try:
             _check_node(node, i, len(nodes))
-        except ValueError as error:  # msgspec.ValidationError is one
+        except ValueError as error:
             raise ValueError(f"nodes[{i}]: {error}") from None
     _check_circle([node.get("after") or () for node in nodes])
 
@@ -102,7 +103,10 @@ def _check_node(node: Mapping[str, Any], index: int, count: int) -> None:
         raise ValueError(f"unknown op {str(word)[:80]!r}")
     cls = o.OPS[o.WORDS.index(word)]
     known = set(cls.__struct_encode_fields__) | {"op"}
-    op = msgspec.convert({k: v for k, v in node.items() if k in known}, cls)
+    try:
+        op = msgspec.convert({k: v for k, v in node.items() if k in known}, cls)
+    except msgspec.ValidationError as error:
+        raise ValueError(in_words(error)) from None
     table = RangeTable(Names())
     for field, _ in LAYOUTS[cls].ranges:
         given = getattr(op, field)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsan.traces.ops import Kind
+from streamsan.traces.layout import LAYOUTS, bits_of
+from streamsan.traces.ops import Kind, Malloc, StreamCreate
 
 if TYPE_CHECKING:
     from streamsan.traces.model import Trace
@@ -24,6 +25,14 @@ UNBOUNDED = 2**53
 
 _MALLOCS = (Kind.MALLOC, Kind.MALLOC_ASYNC)
 _FREES = (Kind.FREE, Kind.FREE_ASYNC)
+_OBJECT_KINDS = (
+    *_MALLOCS, *_FREES, Kind.RECORD_STREAM, Kind.HOST_REGISTER, Kind.HOST_UNREGISTER,
+)  # fmt: skip
+_BLOCKING = bits_of(StreamCreate, "flags", "blocking")
+_CHOICES = dict(LAYOUTS[Malloc].bits)
+_SPACES = ("device", *_CHOICES["space"])
+_ALLOCATORS = ("plain", *_CHOICES["allocator"])
+_STREAM_ORDERED = _ALLOCATORS.index("stream_ordered")
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,39 +80,81 @@ class Buffers:
         return len(self.name)
 
 
+def is_kind(kind: NDArray[np.uint8], *wanted: int) -> NDArray[np.bool_]:
+    """Tell which ops are of the wanted kinds."""
+    table = np.zeros(256, dtype=bool)
+    table[list(wanted)] = True
+    return table[kind]
+
+
 def find_streams(trace: Trace) -> Streams:
     """Number the streams of a trace and give each op its own."""
-    of_op = np.full(len(trace), -1, dtype=np.int32)
     at = np.flatnonzero(trace.stream_name >= 0)
-    names = trace.stream_name[at]
-    special = [i for i, n in enumerate(trace.names) if n in (LEGACY, PER_THREAD)]
-    births = _births(trace, Kind.STREAM_CREATE, Kind.STREAM_DESTROY, trace.stream_name)
-    keys = names.astype(np.int64) << 32
-    if births:
-        keys += _generation(names, at, births)
-    for name in special:
-        mine = names == name
-        keys[mine] += trace.device[at][mine].astype(np.int64) << 16
-        if trace.names[name] == PER_THREAD:
-            keys[mine] += trace.thread[at][mine]
-    unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    of_op[at] = rank[inverse]
-    ops = at[first[order]]
+    rank, first = _by_first_use(_stream_keys(trace, at))
+    of_op = np.full(len(trace), -1, dtype=np.int32)
+    of_op[at] = rank
+    ops = at[first].tolist()
     word = [trace.names[trace.stream_name[i]] for i in ops]
     devices = tuple(int(trace.device[i]) for i in ops)
-    created = np.flatnonzero(trace.kind == Kind.STREAM_CREATE)
     blocking = [w in (LEGACY, PER_THREAD) for w in word]
-    for i in created:
-        if trace[int(i)].bit("flags") == "blocking":
-            blocking[int(of_op[i])] = True
-    label = tuple(
-        _label(w, d, trace.names[trace.thread[i]]) for w, d, i in zip(word, devices, ops, strict=True)
-    )
+    created = is_kind(trace.kind, Kind.STREAM_CREATE) & (trace.bits & 15 == _BLOCKING)
+    for stream in of_op[created].tolist():
+        blocking[stream] = True
+    threads = [trace.names[trace.thread[i]] for i in ops]
+    label = tuple(map(_label, word, devices, threads))
     legacy = tuple(w == LEGACY for w in word)
     return Streams(label, devices, tuple(blocking), legacy, of_op)
+
+
+def _stream_keys(trace: Trace, at: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Give each op a number that stands for its stream.
+
+    The name's index serves for most; only those of names that mean several streams are told apart.
+    """
+    keys = trace.stream_name[at].astype(np.int64)
+    births = _births(trace, Kind.STREAM_CREATE, Kind.STREAM_DESTROY, trace.stream_name)
+    special = [i for i, n in enumerate(trace.names) if n in (LEGACY, PER_THREAD)]
+    several = np.zeros(len(trace.names), dtype=bool)
+    several[special] = True
+    several[list(births)] = True
+    mine = np.flatnonzero(several[keys])
+    if not len(mine):
+        return keys
+    names, ops = keys[mine], at[mine]
+    special_names = np.zeros(len(trace.names), dtype=bool)
+    special_names[special] = True
+    devices = np.where(special_names[names], trace.device[ops], 0)
+    own = np.array([n == PER_THREAD for n in trace.names], dtype=bool)
+    threads = np.where(own[names], trace.thread[ops], 0)
+    found = names
+    for part in (_generation(names, ops, births), devices, threads):
+        found = _paired(found, part)
+    keys[mine] = found + len(trace.names)
+    return keys
+
+
+def _paired(one: NDArray[np.int64], other: NDArray[Any]) -> NDArray[np.int64]:
+    """Number the distinct pairs; below the square of their count, so nothing overflows."""
+    if other.min() == other.max():
+        return one
+    _, left = np.unique(one, return_inverse=True)
+    values, right = np.unique(other, return_inverse=True)
+    return np.asarray(left.astype(np.int64) * len(values) + right)
+
+
+def _by_first_use(keys: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.intp]]:
+    """Number keys by first use: each key's number, and the place where each number begins."""
+    count = len(keys)
+    top = int(keys.max()) + 1 if count else 0
+    if top > 4 * count + 4096:
+        _, keys = np.unique(keys, return_inverse=True)
+        top = int(keys.max()) + 1
+    first = np.full(top, count, dtype=np.intp)
+    first[keys[::-1]] = np.arange(count - 1, -1, -1)  # of repeated places the last one stays
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < count)]
+    rank = np.zeros(top, dtype=np.int32)
+    rank[order] = np.arange(len(order))
+    return rank[keys], first[order]
 
 
 def _label(word: str, device: int, thread: str) -> str:
@@ -121,9 +172,10 @@ def _births(
     """Give, for each name that dies and is born again, the ops of its later births."""
     born: dict[int, list[int]] = {}
     dead: set[int] = set()
-    for i in np.flatnonzero((trace.kind == birth) | (trace.kind == death)).tolist():
-        name = int(column[i])
-        if trace.kind[i] == death:
+    at = np.flatnonzero(is_kind(trace.kind, birth, death))
+    deaths = (trace.kind[at] == death).tolist()
+    for i, name, dies in zip(at.tolist(), column[at].tolist(), deaths, strict=True):
+        if dies:
             dead.add(name)
         elif name in dead:
             dead.discard(name)
@@ -132,8 +184,9 @@ def _births(
 
 
 def _generation(
-    names: NDArray[np.int32], at: NDArray[np.intp], births: dict[int, list[int]]
+    names: NDArray[np.int64], at: NDArray[np.intp], births: dict[int, list[int]]
 ) -> NDArray[np.int64]:
+    """Give, for each op, how often its stream's name had been born again by then."""
     found = np.zeros(len(names), dtype=np.int64)
     for name, starts in births.items():
         mine = names == name
@@ -142,50 +195,66 @@ def _generation(
 
 
 def find_buffers(trace: Trace) -> Buffers:
-    """Number the buffers of a trace; see ``Buffers``."""
-    n_names = len(trace.names)
-    is_malloc = np.isin(trace.kind, _MALLOCS)
-    mallocs = np.flatnonzero(is_malloc).astype(np.int64)
-    names = trace.obj[mallocs].astype(np.int64)
-    width = max(len(trace), 1)
-    birth_keys = names * width + mallocs
-    order = np.argsort(birth_keys, kind="stable")
-    sorted_keys = birth_keys[order]
-    touches = _object_ops(trace)
-    access_names = trace.ranges.name[trace.access_range].astype(np.int64)
-    access_ops = trace.access_op.astype(np.int64)
+    """Number the buffers of a trace; see ``Buffers``.
 
-    def instance(name: NDArray[np.int64], op: NDArray[np.int64]) -> NDArray[np.int64]:
-        place = np.searchsorted(sorted_keys, name * width + op, side="right") - 1
-        hit = place >= 0
-        if len(order):
-            hit &= names[order[np.maximum(place, 0)]] == name
-        chosen = order[np.maximum(place, 0)] if len(order) else place
-        return np.where(hit, n_names + chosen, name)
-
-    touch_names = trace.obj[touches].astype(np.int64)
-    raw_op = instance(touch_names, touches.astype(np.int64))
-    raw_access = instance(access_names, access_ops)
-    used, inverse = np.unique(np.concatenate([raw_op, raw_access]), return_inverse=True)
+    First the names used while nothing was allocated under them, then every allocation in order.
+    """
+    mallocs = np.flatnonzero(is_kind(trace.kind, *_MALLOCS))
+    touches = np.flatnonzero(is_kind(trace.kind, *_OBJECT_KINDS))
+    tenant = _Tenants(trace, mallocs)
+    raw_op = tenant.at(trace.obj[touches], touches)
+    used = np.zeros(len(trace.names), dtype=bool)
+    used[raw_op[raw_op < len(used)]] = True
+    raw_access = None
+    if len(mallocs):
+        raw_access = tenant.at(trace.ranges.name[trace.access_range], trace.access_op)
+        used[raw_access[raw_access < len(used)]] = True
+    else:  # without allocations a range is the same buffer wherever it stands
+        in_use = np.zeros(len(trace.ranges), dtype=bool)
+        in_use[trace.access_range] = True
+        used[trace.ranges.name[in_use]] = True
+    unborn = np.flatnonzero(used)
+    rank = np.empty(len(used) + len(mallocs), dtype=np.int32)
+    rank[unborn] = np.arange(len(unborn))
+    rank[len(used) :] = np.arange(len(unborn), len(unborn) + len(mallocs))
     of_op = np.full(len(trace), -1, dtype=np.int32)
-    of_op[touches] = inverse[: len(touches)]
-    of_access = inverse[len(touches) :].astype(np.int32)
-    malloc = np.where(
-        used >= n_names, mallocs[np.clip(used - n_names, 0, None)] if len(mallocs) else -1, -1
-    ).astype(np.int32)
-    name = np.where(malloc >= 0, trace.obj[malloc], used).astype(np.int32)
+    of_op[touches] = rank[raw_op]
+    by_range = rank[trace.ranges.name] if raw_access is None else rank
+    of_access = by_range[trace.access_range if raw_access is None else raw_access]
+    malloc = np.concatenate([np.full(len(unborn), -1, np.int32), mallocs.astype(np.int32)])
+    name = np.concatenate([unborn.astype(np.int32), trace.obj[mallocs]])
     return _describe(trace, name, malloc, of_op, of_access)
 
 
-def _object_ops(trace: Trace) -> NDArray[np.intp]:
-    kinds = (
-        *_MALLOCS,
-        *_FREES,
-        Kind.RECORD_STREAM,
-        Kind.HOST_REGISTER,
-        Kind.HOST_UNREGISTER,
-    )
-    return np.flatnonzero(np.isin(trace.kind, kinds))
+class _Tenants:
+    """Whose a buffer's name is at an op: its latest allocation there, or nobody's yet."""
+
+    def __init__(self, trace: Trace, mallocs: NDArray[np.intp]) -> None:
+        self.n_names = len(trace.names)
+        self.width = len(trace) + 1
+        names = trace.obj[mallocs]
+        self.births = np.bincount(names, minlength=self.n_names)
+        self.only = np.full(self.n_names, self.width, dtype=np.int64)
+        self.only[names] = mallocs
+        self.order_of = np.zeros(self.n_names, dtype=np.int64)
+        self.order_of[names] = np.arange(len(mallocs))
+        keys = names.astype(np.int64) * self.width + mallocs
+        self.order = np.argsort(keys, kind="stable")
+        self.keys = keys[self.order]
+        self.again = bool((self.births > 1).any())
+
+    def at(self, names: NDArray[np.int32], ops: NDArray[Any]) -> NDArray[np.int64]:
+        """Give ``len(trace.names)`` + the allocation's place, or the name where there is none."""
+        born = self.only[names] <= ops
+        found = np.where(born, self.order_of[names] + self.n_names, names)
+        if self.again:
+            mine = np.flatnonzero(self.births[names] > 1)
+            name, op = names[mine].astype(np.int64), ops[mine].astype(np.int64)
+            place = np.searchsorted(self.keys, name * self.width + op, side="right") - 1
+            before = (place >= 0) & (self.keys[np.maximum(place, 0)] // self.width == name)
+            chosen = self.order[np.maximum(place, 0)] + self.n_names
+            found[mine] = np.where(before, chosen, name)
+        return found
 
 
 def _describe(
@@ -195,47 +264,56 @@ def _describe(
     of_op: NDArray[np.int32],
     of_access: NDArray[np.int32],
 ) -> Buffers:
-    count = len(name)
+    count, first = len(name), int(np.count_nonzero(malloc < 0))
+    born = malloc[first:]
     free = np.full(count, -1, dtype=np.int32)
-    for i in np.flatnonzero(np.isin(trace.kind, _FREES))[::-1].tolist():
-        free[of_op[i]] = i
-    size = np.where(malloc >= 0, trace.number[malloc], -1)
-    size = np.where(size < 0, -1, size)
-    space, allocator = ["device"] * count, ["plain"] * count
+    frees = np.flatnonzero(is_kind(trace.kind, *_FREES))[::-1]
+    free[of_op[frees]] = frees  # of several frees the first one stays
+    size = np.full(count, -1, dtype=np.int64)
+    size[first:] = np.maximum(trace.number[born], -1)
     owner = np.full(count, -1, dtype=np.int32)
     device = np.zeros(count, dtype=np.int32)
+    space, allocator = ["device"] * count, ["plain"] * count
+    if len(born):
+        owner[first:] = trace.streams.of_op[born]
+        device[first:] = trace.device[born]
+        bits = trace.bits[born]
+        space[first:] = [_SPACES[code] for code in (bits & 15).tolist()]
+        codes = np.where(trace.kind[born] == Kind.MALLOC_ASYNC, _STREAM_ORDERED, (bits >> 4) & 15)
+        allocator[first:] = [_ALLOCATORS[code] for code in codes.tolist()]
     place: list[tuple[Any, int] | None] = [None] * count
-    for b in np.flatnonzero(malloc >= 0).tolist():
-        op = trace[int(malloc[b])]
-        space[b] = op.bit("space") or "device"
-        stream_ordered = op.kind == Kind.MALLOC_ASYNC
-        allocator[b] = "stream_ordered" if stream_ordered else op.bit("allocator") or "plain"
-        owner[b] = trace.streams.of_op[op.id]
-        device[b] = op.device
-        address = op.extras.get("address")
-        offset = int(op.extras.get("offset", 0))
-        if address is not None:
+    for b, op in enumerate(born.tolist(), start=first):
+        extras = trace.extras.get(op)
+        address = None if extras is None else extras.get("address")
+        if extras is not None and address is not None:
+            offset = int(extras.get("offset", 0))
             is_int = isinstance(address, int)
-            place[b] = (("", address + offset) if is_int else (str(address), offset))
-    reach = _reach(trace, of_access, count)
+            place[b] = ("", address + offset) if is_int else (str(address), offset)
+    extent, start, base = _place(place, size, of_access, trace)
     return Buffers(
-        name, malloc, free, size, *_place(place, size, reach), tuple(space), tuple(allocator),
+        name, malloc, free, size, extent, start, base, tuple(space), tuple(allocator),
         device, owner, of_op, of_access,
     )  # fmt: skip
 
 
-def _reach(trace: Trace, of_access: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """Give the last byte that any access names, plus one, for each buffer; at least 1."""
-    reach = np.ones(count, dtype=np.int64)
-    ranges = trace.ranges
-    ends = np.where(ranges.length < 0, 1, ranges.offset + ranges.length)
-    if len(of_access):
-        np.maximum.at(reach, of_access, ends[trace.access_range])
+def _reach(
+    trace: Trace, of_access: NDArray[np.int32], wanted: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Give the last byte that any access names, plus one, for wanted buffers; at least 1."""
+    reach = np.ones(len(wanted), dtype=np.int64)
+    if wanted.any():
+        mine = np.flatnonzero(wanted[of_access])
+        ranges = trace.ranges
+        ends = np.where(ranges.length < 0, 1, ranges.offset + ranges.length)
+        np.maximum.at(reach, of_access[mine], ends[trace.access_range[mine]])
     return reach
 
 
 def _place(
-    place: list[tuple[Any, int] | None], size: NDArray[np.int64], reach: NDArray[np.int64]
+    place: list[tuple[Any, int] | None],
+    size: NDArray[np.int64],
+    of_access: NDArray[np.int32],
+    trace: Trace,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]:
     """Give extent, start and base. A buffer without an address is alone in its memory."""
     count = len(place)
@@ -252,5 +330,6 @@ def _place(
             base[b] = bases.setdefault(where[0], count + len(bases))
             start[b] = where[1] - lowest[where[0]]
             addressed[b] = True
+    reach = _reach(trace, of_access, addressed & (size < 0))
     extent = np.where(size >= 0, size, np.where(addressed, reach, UNBOUNDED))
     return extent, start, base

@@ -51,7 +51,9 @@ class RangeTable(dict[Any, int]):
         elif isinstance(key, tuple):
             name, offset, length = key
             if not 0 <= offset <= MAX_SIZE or not 0 <= length <= MAX_SIZE:
-                raise ValueError(f"range [{offset}, {length}]: offset and length must be 0 to 2**53")
+                raise ValueError(
+                    f"range [{offset}, {length}]: offset and length must be 0 to 2**53"
+                )
             self.rows.append((self._names[name], offset, length, -1))
         else:
             low, high = bounding_box(key)

@@ -17,6 +17,7 @@ from streamsan.traces.model import Trace
 from streamsan.traces.ops import Kind, Semantics
 from streamsan.traces.order.atoms import find_atoms
 from streamsan.traces.order.clocks import Clocks, close
+from streamsan.traces.order.edges import Line
 from streamsan.traces.order.graph import Graph
 from streamsan.traces.order.lowering import Lowering
 from streamsan.traces.order.placed import Placed, place_accesses
@@ -83,15 +84,22 @@ class HappensBefore:
     # --- the order
 
     def nodes(self, ref: Ref) -> list[int]:
-        """Give the nodes of an op, or the one node of an access."""
+        """Give the nodes at which the accesses of an op happen, or the one node of an access.
+
+        Nodes that only mark a call's return or a thread's beginning are none of them.
+        """
+        op = ref[0] if isinstance(ref, tuple) else ref
+        start, stop = int(self.trace.access_start[op]), int(self.trace.access_start[op + 1])
+        main, moved = int(self.graph.op_node[op]), self.graph.access_node
         if isinstance(ref, tuple):
-            op, access = ref
-            source = int(self.trace.access_start[op]) + access
-            if not 0 <= access < int(self.trace.access_start[op + 1]) - source + access:
+            if not 0 <= ref[1] < stop - start:
                 raise IndexError(ref)
-            return [self.graph.access_node.get(source, int(self.graph.op_node[op]))]
-        start, nodes = self.graph.nodes_of_op
-        return [int(n) for n in nodes[start[ref] : start[ref + 1]]]
+            return [moved.get(start + ref[1], main)]
+        return sorted({main, *(moved[a] for a in range(start, stop) if a in moved)})
+
+    def main_node(self, ref: Ref) -> int:
+        """Give the node of an access, or the node at which an op's accesses happen by default."""
+        return self.nodes(ref)[0] if isinstance(ref, tuple) else int(self.graph.op_node[ref])
 
     def ordered(self, a: Ref, b: Ref) -> bool:
         """Whether ``a`` has completed before ``b`` can start.
@@ -108,25 +116,33 @@ class HappensBefore:
     def _before_call(self, node: int, b: Ref) -> bool:
         """A record starts after its own call too, though it does not pass that on (point 5)."""
         op = b[0] if isinstance(b, tuple) else b
-        issuer = self._issuers.get(op, -1)
+        issuer = self.issuers.get(op, -1)
         return issuer >= 0 and (node == issuer or self.clocks.is_before(node, issuer))
 
     @cached_property
-    def _issuers(self) -> dict[int, int]:
+    def thread_lanes(self) -> dict[str, int]:
+        """The lane of each host thread, by the thread's name."""
+        return {
+            label.removeprefix("host:"): lane
+            for lane, label in enumerate(self.graph.lane_label)
+            if self.graph.lane_line[lane] is Line.THREAD
+        }
+
+    @cached_property
+    def issuers(self) -> dict[int, int]:
         """For ops that carry no order of their call: the last host node before the call."""
         trace, graph = self.trace, self.graph
         waits = (trace.kind == Kind.STREAM_WAIT_EVENT).nonzero()[0]
         unbound = [int(i) for i in waits if graph.binding.get(int(i), -1) < 0]
         quiet = sorted([*np.flatnonzero(trace.kind == Kind.EVENT_RECORD).tolist(), *unbound])
         found: dict[int, int] = {}
-        lanes = {label: i for i, label in enumerate(graph.lane_label)}
         by_lane: dict[int, Any] = {}
         for op in quiet:
-            lane = lanes[f"host:{trace[op].thread}"]
+            lane = self.thread_lanes[trace[op].thread]
             if lane not in by_lane:
                 by_lane[lane] = np.flatnonzero(graph.node_lane == lane)
             mine = by_lane[lane]
-            place = int(np.searchsorted(graph.node_op[mine], op)) - 1
+            place = int(np.searchsorted(mine, graph.op_node[op])) - 1
             found[op] = int(mine[place]) if place >= 0 else -1
         return found
 

@@ -6,10 +6,11 @@ of its event, whatever thread made it (section 1). One method an op kind, each n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, MutableMapping
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsan.traces.model import Trace
 from streamsan.traces.ops import Kind, Semantics
@@ -17,6 +18,16 @@ from streamsan.traces.order.edges import Line, Reason
 from streamsan.traces.order.graph import Graph, Release, ValueWait
 
 HOST_SPACES = ("pinned", "pageable")
+
+
+class Column(Protocol):
+    """A list of integers here; an array that grows in the compiled engine."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+    def __len__(self) -> int: ...
+    def append(self, value: int, /) -> None:
+        """Add one at the end."""
 
 
 class Lowering:
@@ -27,33 +38,36 @@ class Lowering:
         self.trace = trace
         self.semantics = semantics
         streams, names = trace.streams, trace.names
-        self.stream_of: list[int] = streams.of_op.tolist()
+        self.stream_of = self.column(streams.of_op)
         used = np.zeros(len(names), dtype=bool)
         used[trace.thread] = True
         thread_names = np.flatnonzero(used)
         lane_of_name = np.full(len(names), -1, dtype=np.int32)
         lane_of_name[thread_names] = len(streams) + np.arange(len(thread_names))
-        self.thread_of: list[int] = lane_of_name[trace.thread].tolist()
-        self.obj: list[int] = trace.obj.tolist()
+        self.thread_of = self.column(lane_of_name.take(trace.thread, mode="clip"))
+        self.obj = self.column(trace.obj)
         self.lane_label = list(streams.label) + [f"host:{names[t]}" for t in thread_names]
         self.lane_line = [Line.STREAM] * len(streams) + [Line.THREAD] * len(thread_names)
-        self.tail = [-1] * len(self.lane_label)
-        self.issued = [-1] * len(self.lane_label)
-        self.node_lane: list[int] = []
-        self.node_op: list[int] = []
-        self.source: list[int] = []
-        self.target: list[int] = []
-        self.reason: list[int] = []
-        self.via: list[int] = []
-        self.op_node = [-1] * len(trace)
+        nothing = np.full(len(self.lane_label), -1, np.int32)
+        self.tail, self.issued = self.column(nothing), self.column(nothing)
+        none = nothing[:0]
+        self.node_lane, self.node_op = self.column(none), self.column(none)
+        self.source, self.target = self.column(none), self.column(none)
+        self.reason, self.via = self.column(none), self.column(none)
+        self.op_node = self.column(np.full(len(trace), -1, np.int32))
         self.access_node: dict[int, int] = {}
         self.captured: dict[int, int] = {}
-        self.binding: dict[int, int] = {}
+        self.binding: MutableMapping[int, int] = {}
         self.releases: dict[int, Release] = {}
         self.owner_tail: dict[int, tuple[int, ...]] = {}
         self.lane_of_thread = {names[t]: int(lane_of_name[t]) for t in thread_names}
         self._legacy_domains()
         self._names()
+
+    def column(self, values: NDArray[np.int32]) -> Column:
+        """Give the walk's own copy of a column, quick to read one by one."""
+        found: list[int] = values.tolist()
+        return found
 
     def _legacy_domains(self) -> None:
         """Find, per device, the legacy stream and the blocking streams (R11, R12)."""
@@ -72,7 +86,7 @@ class Lowering:
         ]
 
     def _names(self) -> None:
-        self.record: dict[int, int] = {}
+        self.record: MutableMapping[int, int] = {}
         self.last_launch: dict[int, int] = {}
         self.capture_of: dict[int, int] = {}
         self.signals: dict[str, list[int]] = {}
@@ -182,28 +196,32 @@ class Lowering:
         return self.finish()
 
     def walk(self, begin: int, stop: int) -> None:
-        """Lower the ops ``begin`` to ``stop``. The first three kinds are inlined for speed."""
-        kind = self.trace.kind.tolist()
-        actions = [getattr(self, f"on_{word.lower()}", self.host) for word in Kind.__members__]
-        needs_begin = {
-            self.lane_of_thread[t] for t in self.starts if t in self.lane_of_thread
-        }
+        """Lower the ops ``begin`` to ``stop``. Most launches are inlined for speed."""
+        kind, actions, pending = self.trace.kind.tolist(), self.actions(), self.late_threads()
         tail, issued, in_domain = self.tail, self.issued, self.in_domain
+        stream_of, thread_of = self.stream_of, self.thread_of
         lanes, ops, op_node = self.node_lane, self.node_op, self.op_node
         launch = int(Kind.LAUNCH)
         for op in range(begin, stop):
-            if needs_begin and self.thread_of[op] in needs_begin:
-                self._begin_thread(op, needs_begin)
+            if pending and thread_of[op] in pending:
+                self.begin_thread(op, pending)
             if kind[op] == launch:
-                stream = self.stream_of[op]
-                thread_tail = tail[self.thread_of[op]]
-                if not in_domain[stream] and issued[stream] == thread_tail:
+                stream = stream_of[op]
+                if not in_domain[stream] and issued[stream] == tail[thread_of[op]]:
                     node = len(lanes)
                     lanes.append(stream)
                     ops.append(op)
                     tail[stream] = op_node[op] = node
                     continue
             actions[kind[op]](op)
+
+    def actions(self) -> list[Callable[[int], object]]:
+        """Give the method of each kind of op."""
+        return [getattr(self, f"on_{word.lower()}", self.host) for word in Kind.__members__]
+
+    def late_threads(self) -> set[int]:
+        """Give the lanes of the threads that some op starts: they may run before it (R50)."""
+        return {self.lane_of_thread[t] for t in self.starts if t in self.lane_of_thread}
 
     def finish(self) -> Graph:
         """Bind what could only be bound at the end, and freeze."""
@@ -566,7 +584,7 @@ class Lowering:
         else:
             self.waiting_tokens.append((op, node, token))
 
-    def _begin_thread(self, op: int, pending: set[int]) -> None:
+    def begin_thread(self, op: int, pending: set[int]) -> None:
         """Put the beginning of a started thread on its lane, before its first op (R50)."""
         lane = self.thread_of[op]
         pending.discard(lane)

@@ -92,29 +92,38 @@ class Placed:
 
 def place_accesses(trace: Trace, graph: Graph, clocks: Clocks) -> Placed:
     """Place every access that happens: not mentions, and captured ones at their launches."""
-    op = trace.access_op
-    runs = trace.kind != Kind.GRAPH_CAPTURE
-    keep = runs[op] & (trace.access_mode != MENTION)
-    source = np.flatnonzero(keep).astype(np.int32)
-    op, captured = op[source], [np.zeros(0, np.int32)] * 2
-    if graph.captured:
-        captured = _captured(trace, graph)
-    source = np.concatenate([source, captured[1]])
-    op = np.concatenate([op, captured[0]])
-    node = graph.op_node[op]
+    op, mode, index, owner, source = _happening(trace, graph)
+    node = graph.op_node.take(op, mode="clip")  # twice as fast as with a test of each index
     if graph.access_node:
         moved = np.full(len(trace.access_range), -1, np.int32)
         moved[list(graph.access_node)] = list(graph.access_node.values())
         node = np.where(moved[source] >= 0, moved[source], node)
-    mode = trace.access_mode[source]
     order = _order(clocks, node, mode == WRITE, moved=bool(graph.access_node or graph.captured))
-    place, places = _places(trace, source)
+    place, places = _places(trace, index, owner)
     if order is None:
         return Placed(op, node, place, mode == WRITE, mode == ESCAPE, source, places)
     return Placed(
         op[order], node[order], place[order], mode[order] == WRITE, mode[order] == ESCAPE,
         source[order], places,
     )  # fmt: skip
+
+
+def _happening(
+    trace: Trace, graph: Graph
+) -> tuple[Ints, NDArray[np.uint8], Ints, Ints, Ints]:
+    """Give op, mode, range, buffer and index of each access that happens."""
+    op, mode, index = trace.access_op, trace.access_mode, trace.access_range
+    owner = trace.buffers.of_access
+    captures = trace.kind == Kind.GRAPH_CAPTURE
+    if not bool(captures.any()) and mode.max(initial=0) < MENTION:
+        return op, mode, index, owner, np.arange(len(op), dtype=np.int32)
+    source = np.flatnonzero(~captures[op] & (mode != MENTION)).astype(np.int32)
+    op = op[source]
+    if graph.captured:
+        launches, captured = _captured(trace, graph)
+        source = np.concatenate([source, captured])
+        op = np.concatenate([op, launches])
+    return op, mode[source], index[source], owner[source], source
 
 
 def _order(
@@ -143,17 +152,13 @@ def captured_accesses(trace: Trace, capture: int) -> range:
     return range(int(trace.access_start[capture]), int(trace.access_start[capture + 1]))
 
 
-def _places(trace: Trace, source: Ints) -> tuple[Ints, Places]:
-    """Number the distinct (buffer, range) pairs."""
+def _places(trace: Trace, index: Ints, owner: Ints) -> tuple[Ints, Places]:
+    """Number the distinct (buffer, range) pairs; give the place of each access too."""
     ranges, buffers = trace.ranges, trace.buffers
-    index = trace.access_range[source]
-    owner = buffers.of_access[source]
-    lowest = np.full(len(ranges), len(buffers), np.int32)
-    highest = np.full(len(ranges), -1, np.int32)
-    np.minimum.at(lowest, index, owner)
-    np.maximum.at(highest, index, owner)
-    if bool(np.all((lowest == highest) | (highest < 0))):
-        place, buffer, of_range = index, np.maximum(highest, 0), np.arange(len(ranges))
+    of_name = np.zeros(len(trace.names), np.int32)
+    of_name[buffers.name] = np.arange(len(buffers))
+    if bool(np.all(of_name[buffers.name] == np.arange(len(buffers)))):  # no name is used again
+        place, buffer, of_range = index, of_name[ranges.name], np.arange(len(ranges))
     else:
         key = owner.astype(np.int64) * len(ranges) + index
         unique, inverse = np.unique(key, return_inverse=True)

@@ -1,0 +1,70 @@
+"""What rules may ask for, each made once and only if some rule asks.
+
+The attribute names are the parameter names of the rules' functions.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from streamsan.checkers.blocking import Blocking
+from streamsan.checkers.conflicts import Conflict, find_conflicts
+from streamsan.checkers.cycles import Cycle, find_cycles
+from streamsan.checkers.events import Waits
+from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.lifetimes import Lifetimes
+from streamsan.checkers.regions import HotRegions
+from streamsan.checkers.settings import Settings
+from streamsan.checkers.slots import SlotUse, slot_uses
+from streamsan.traces import Trace
+from streamsan.traces.order import HappensBefore
+
+
+class Facts:
+    """Everything known of one trace under one reading of the documents."""
+
+    def __init__(self, trace: Trace, order: HappensBefore, settings: Settings) -> None:
+        """Keep what the rest is made from."""
+        self.trace = trace
+        self.order = order
+        self.settings = settings
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """Makes findings: lines, stacks, the last common point, the narrowest fix."""
+        return Evidence(self.order)
+
+    @cached_property
+    def conflicts(self) -> list[Conflict]:
+        """Unordered conflicting pairs of ops, one per cause."""
+        return find_conflicts(self.order)
+
+    @cached_property
+    def waits(self) -> Waits:
+        """Events, their generations and the waits on them."""
+        return Waits(self.order)
+
+    @cached_property
+    def lifetimes(self) -> Lifetimes:
+        """Blocks, their ends, and what was in flight then."""
+        return Lifetimes(self.order)
+
+    @cached_property
+    def hot(self) -> HotRegions:
+        """Which ops stand in a hot region."""
+        return HotRegions(self.trace, self.settings.hot_regions)
+
+    @cached_property
+    def cycles(self) -> list[Cycle]:
+        """Waits that can never be met, as cycles."""
+        return find_cycles(self.order)
+
+    @cached_property
+    def slot_uses(self) -> list[SlotUse]:
+        """Reads and takings of slots."""
+        return slot_uses(self.trace)
+
+    @cached_property
+    def blocking(self) -> Blocking:
+        """Copies at which the host waits, and what they have to drain."""
+        return Blocking(self.order)

@@ -1,0 +1,1 @@
+"""How findings are told: text, one line each, JSON; and all that a run of ``lint`` needs for it."""

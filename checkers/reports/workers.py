@@ -1,0 +1,93 @@
+"""Many files at once, in several processes; one that dies costs the file it was at."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+
+from streamsan.checkers.reports.inputs import Input
+from streamsan.checkers.reports.outcome import Outcome, failure, internal, lint_file
+from streamsan.checkers.settings import Settings
+
+AHEAD = 2
+"""Files handed out for each process; so many are linted again, alone, where one process dies."""
+WORTH_IT = 64 << 20
+"""Stored bytes from which the start of processes pays."""
+
+
+def choose_jobs(asked: int | None, inputs: Sequence[Input]) -> int:
+    """Give the number of processes; 1 means this one."""
+    if asked is None:
+        asked = _cpus() if sum(given.size for given in inputs) >= WORTH_IT else 1
+    return max(1, min(asked, len(inputs)))
+
+
+def lint_all(
+    inputs: Sequence[Input], settings: Settings, jobs: int
+) -> Iterator[tuple[int, Outcome]]:
+    """Give the outcome of each file as it comes, with the file's index."""
+    far = [i for i, given in enumerate(inputs) if jobs > 1 and given.path != "-"]
+    near = sorted(set(range(len(inputs))) - set(far))
+    for i in near:
+        yield i, lint_file(inputs[i], settings)
+    waiting = deque(far)
+    while waiting:
+        lost: list[int] = []
+        yield from _until_one_dies(inputs, settings, jobs, waiting, lost)
+        for i in lost:
+            yield i, _lint_alone(inputs[i], settings)
+
+
+def _until_one_dies(
+    inputs: Sequence[Input], settings: Settings, jobs: int, waiting: deque[int], lost: list[int]
+) -> Iterator[tuple[int, Outcome]]:
+    """Work through ``waiting``; when a process dies, what was handed out is ``lost``."""
+    running: dict[Future[Outcome], int] = {}
+    with _pool(jobs) as pool:
+        while running or (waiting and not lost):
+            while waiting and not lost and len(running) < AHEAD * jobs:
+                i = waiting.popleft()
+                try:
+                    running[pool.submit(lint_file, inputs[i], settings)] = i
+                except BrokenProcessPool:
+                    lost.append(i)
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                i = running.pop(future)
+                outcome = _result(future, inputs[i])
+                if outcome is None:
+                    lost.append(i)
+                else:
+                    yield i, outcome
+
+
+def _lint_alone(given: Input, settings: Settings) -> Outcome:
+    with _pool(1) as pool:
+        outcome = _result(pool.submit(lint_file, given, settings), given)
+    return outcome or failure(given, "the process that linted it died: out of memory?")
+
+
+def _result(future: Future[Outcome], given: Input) -> Outcome | None:
+    error = future.exception()
+    if isinstance(error, BrokenProcessPool):
+        return None
+    return future.result() if error is None else failure(given, internal(error))
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start)
+
+
+def _start() -> None:
+    """Let Ctrl-C end a process without a traceback: the parent answers for it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
