@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 import streamsan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamsan.traces import Trace
 
 SENTENCE = (
     "Happens-before is a partial order; a schedule is one of its linear extensions; a race is a "
     "pair whose order two schedules disagree on."
 )
-STATUS = "Exit status: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage or unusable input."
+STATUS = (
+    "Exit status: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage or unusable input."
+)
 CLEAN, FAILED, INTERRUPTED = 0, 2, 130
 GRAPHS = ("graphml", "dot", "json")
 
@@ -202,10 +205,10 @@ def _add_lint(parser: argparse.ArgumentParser) -> None:
     add("--statistics", action="store_true", help="count findings by rule instead of listing them")
     add("--all", action="store_true", help="list every finding, not one a cause")
     add("--jobs", type=_positive, metavar="N",
-        help="processes (default: one, or as many as there are processors for large traces)")  # fmt: skip
+        help="processes (default: one; for large traces one a processor)")  # fmt: skip
     _add_allow_damaged(parser)
     add("--semantics", choices=("default", "strict"), default="default",
-        help="strict: also report what only the documents' weakest promises allow, as possible")  # fmt: skip
+        help="strict: also report what the weakest promises allow, as possible")  # fmt: skip
     parser.set_defaults(run=lint)
 
 

@@ -40,13 +40,15 @@ from streamsan.checkers.conflicts import Conflict
 from streamsan.checkers.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
-from streamsan.checkers.versions import waited_version
+from streamsan.checkers.versions import Versions
 
 
-def check(conflicts: list[Conflict], evidence: Evidence) -> Iterator[Finding]:
+def check(
+    conflicts: list[Conflict], versions: Versions, evidence: Evidence
+) -> Iterator[Finding]:
     """Report reads that may get either of two copies."""
     for conflict in conflicts:
-        waited = waited_version(evidence.order, conflict) if conflict.is_host_read else None
+        waited = versions.waited(conflict) if conflict.is_host_read else None
         if waited is None:
             continue
         hint = "deepen the ring of destinations by one, or copy the value out before the next copy"

@@ -11,7 +11,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from streamsan.checkers.finding import Confidence
-from streamsan.traces.ops import Kind
 from streamsan.traces.order import HappensBefore, kind_of
 from streamsan.traces.order.edges import Line
 
@@ -43,6 +42,8 @@ class Conflict(NamedTuple):
     confidence: Confidence = "certain"
     owned: bool = True
     """Whether the owner of ``buffer``'s block is known."""
+    count: int = 1
+    """How many conflicts of the same pair of sites on the same buffer it stands for."""
 
     @property
     def named(self) -> int:
@@ -76,14 +77,37 @@ class Conflict(NamedTuple):
         )
 
 
-def find_conflicts(order: HappensBefore) -> list[Conflict]:
-    """Give the conflicts of a trace, in issue order of their later op."""
+def find_conflicts(order: HappensBefore, *, every: bool = False) -> list[Conflict]:
+    """Give the conflicts of a trace, in issue order of their later op.
+
+    Repeats of a pair of sites on one buffer become one, with a count, unless ``every``.
+    """
     best: dict[tuple[int, int, int, int], Conflict] = {}
     for first, second in order.pairs.tolist():
         _keep(best, _conflict(order, first, second, "certain"))
     for first, second in _escapes(order):
         _keep(best, _conflict(order, first, second, "possible"))
-    return sorted(best.values(), key=lambda c: (c.ops[1], c.ops[0], c.buffer))
+    found = sorted(best.values(), key=lambda c: (c.ops[1], c.ops[0], c.buffer))
+    return found if every else _merge(order, found)
+
+
+def _merge(order: HappensBefore, conflicts: list[Conflict]) -> list[Conflict]:
+    """Merge before evidence is made, which is dear. An op without a site merges with nothing."""
+    site = order.trace.site.tolist()
+    name = order.trace.buffers.name
+    kept: dict[object, Conflict] = {}
+    for conflict in conflicts:
+        one, two = (site[op] for op in conflict.ops)
+        key: object = conflict.ops
+        if one >= 0 and two >= 0:
+            key = (one, two)
+        key = (
+            key, conflict.kind, conflict.sides, conflict.confidence,
+            int(name[conflict.former]), int(name[conflict.buffer]),
+        )  # fmt: skip
+        first = kept.get(key)
+        kept[key] = conflict if first is None else first._replace(count=first.count + 1)
+    return list(kept.values())
 
 
 def _keep(best: dict[tuple[int, int, int, int], Conflict], found: Conflict) -> None:
@@ -145,8 +169,3 @@ def _escapes(order: HappensBefore) -> list[tuple[int, int]]:
                 seen.add(key)
                 found.append((escape, access))
     return found
-
-
-def is_copy(order: HappensBefore, op: int) -> bool:
-    """Whether an op is a memcpy."""
-    return bool(order.trace.kind[op] == Kind.MEMCPY)

@@ -38,13 +38,15 @@ from streamsan.checkers.conflicts import Conflict
 from streamsan.checkers.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
-from streamsan.checkers.versions import waited_version
+from streamsan.checkers.versions import Versions
 
 
-def check(conflicts: list[Conflict], evidence: Evidence) -> Iterator[Finding]:
+def check(
+    conflicts: list[Conflict], versions: Versions, evidence: Evidence
+) -> Iterator[Finding]:
     """Report host reads that come too early."""
     for conflict in conflicts:
-        if not conflict.is_host_read or waited_version(evidence.order, conflict) is not None:
+        if not conflict.is_host_read or versions.waited(conflict) is not None:
             continue
         fix = evidence.fix(conflict.first, conflict.second)
         hint = evidence.fix_words(

@@ -24,7 +24,7 @@ Fix:
     Move the record behind the producer; ask for the current stream where it is used, not at start.
 
 Limits:
-    A hint. The hazard itself is the finding beside it.
+    A hint. The hazard itself is the finding beside it. The nearest 32 waits of a line are looked at.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _meant(order: HappensBefore, waits: Waits, conflict: Conflict) -> tuple[int,
     source, target = int(placed.node[conflict.first]), int(placed.node[conflict.second])
     lane, producer = int(graph.node_lane[target]), conflict.ops[0]
     streams = order.trace.streams.of_op
-    for wait, record in reversed(waits.on_line(lane)):
+    for wait, record in waits.before_on_line(lane, conflict.ops[1]):
         node = int(graph.op_node[wait])
         if node != target and not clocks.is_before(node, target):
             continue

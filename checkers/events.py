@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from typing import NamedTuple
 
@@ -11,6 +11,8 @@ import numpy as np
 from streamsan.traces.ops import Kind
 from streamsan.traces.order import HappensBefore
 
+NEAREST = 32
+"""Waits looked at for what was meant: a bound, so that many hazards stay cheap."""
 _WAITS = (Kind.STREAM_WAIT_EVENT, Kind.EVENT_SYNCHRONIZE, Kind.EVENT_QUERY)
 
 
@@ -69,9 +71,11 @@ class Waits:
             found.setdefault(lane, []).append((wait, record))
         return found
 
-    def on_line(self, lane: int) -> list[tuple[int, int]]:
-        """Give (wait, record) of the waits that a lane makes, in issue order."""
-        return self._by_line.get(lane, [])
+    def before_on_line(self, lane: int, op: int) -> list[tuple[int, int]]:
+        """Give (wait, record) of the nearest waits that a lane makes before an op, latest first."""
+        mine = self._by_line.get(lane, [])
+        stop = bisect_right(mine, (op, len(self.order.trace)))
+        return mine[max(0, stop - NEAREST) : stop][::-1]
 
     def records_before(self, wait: int) -> list[int]:
         """Give every earlier record of the event that an op waits for."""

@@ -16,8 +16,8 @@ from streamsan.traces.order.edges import Line
 from streamsan.traces.order.explain import last_common, nearly
 
 _DOES = {(False, False): "reads", (True, False): "writes"}
-CHEAP_OPS = 400_000
-"""Above this many ops the last common point is left out: it costs a walk over the trace."""
+FULL_ACCOUNTS = 100
+"""Findings that get the last common point and the near miss; each costs a walk over the trace."""
 
 
 class Evidence:
@@ -27,6 +27,7 @@ class Evidence:
         """Keep the order."""
         self.order = order
         self.trace = order.trace
+        self._full_accounts = 0
 
     # --- words
 
@@ -126,7 +127,7 @@ class Evidence:
             rule=code, name=name, severity=severity, confidence=conflict.confidence,
             kind=conflict.kind, ops=conflict.ops, message=message, hint=hint, buffer=buffer,
             range=self.span(conflict), streams=tuple(a["line"] for a in accounts),
-            fix=self.fix(conflict.first, conflict.second), details=details,
+            fix=self.fix(conflict.first, conflict.second), details=details, count=conflict.count,
             fingerprint=self._fingerprint(code, conflict.kind, conflict.ops, buffer),
         )  # fmt: skip
 
@@ -142,7 +143,8 @@ class Evidence:
         found: dict[str, Any] = {
             "missing": f"no path of stream order, events or waits leads from op {one} to op {two}"
         }
-        if len(self.trace) > CHEAP_OPS:
+        self._full_accounts += 1
+        if self._full_accounts > FULL_ACCOUNTS:
             return found
         common = last_common(self.order, one, two)
         if common is not None:

@@ -16,6 +16,7 @@ from streamsan.checkers.lifetimes import Lifetimes
 from streamsan.checkers.regions import HotRegions
 from streamsan.checkers.settings import Settings
 from streamsan.checkers.slots import SlotUse, slot_uses
+from streamsan.checkers.versions import Versions
 from streamsan.traces import Trace
 from streamsan.traces.order import HappensBefore
 
@@ -37,7 +38,7 @@ class Facts:
     @cached_property
     def conflicts(self) -> list[Conflict]:
         """Unordered conflicting pairs of ops, one per cause."""
-        return find_conflicts(self.order)
+        return find_conflicts(self.order, every=self.settings.every)
 
     @cached_property
     def waits(self) -> Waits:
@@ -68,3 +69,8 @@ class Facts:
     def blocking(self) -> Blocking:
         """Copies at which the host waits, and what they have to drain."""
         return Blocking(self.order)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Copies into the same bytes, one after another."""
+        return Versions(self.order)

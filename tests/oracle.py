@@ -93,7 +93,7 @@ class Oracle:
             if data["line"] == "thread" and data["lane"] == f"host:{thread}":
                 # a thread that was started late begins with a node of the start: first all the same
                 start = self.trace[data["op"]]
-                begins = start.kind == Kind.THREAD_START and start.obj == thread
+                begins = found < 0 and start.kind == Kind.THREAD_START and start.obj == thread
                 found = node if data["op"] < op or begins else found
         return found
 
@@ -185,7 +185,7 @@ class Oracle:
         kinds = {(True, True): "WAW", (True, False): "RAW", (False, True): "WAR"}
         first, last = sorted((one, two), key=lambda t: t.op)
         pair = frozenset(((one.op, one.source), (two.op, two.source)))
-        kind = kinds[first.write, last.write]
+        kinds[first.write, last.write]
         return pair, (first.op, last.op), kinds[first.write, last.write]
 
     def race(self, one: Touch, two: Touch) -> bool:
@@ -239,10 +239,10 @@ class Oracle:
             return False
         start = int(self.trace.access_start[op.id])
         src, dst = (self._bytes(op.id, int(self.trace.access_range[start + k]))[0] for k in (0, 1))
-        kind = op.bit("kind") or self._direction(op.id, src, dst)
+        kind = op.bit("kind") or self._direction(src, dst)
         return (kind == "H2D" and src == buffer) or (kind == "D2H" and dst == buffer)
 
-    def _direction(self, op: int, src: int, dst: int) -> str:
+    def _direction(self, src: int, dst: int) -> str:
         host = [self.space(b) in ("pinned", "pageable") for b in (src, dst)]
         return {(True, True): "H2H", (True, False): "H2D", (False, True): "D2H"}.get(
             (host[0], host[1]), "D2D"
@@ -263,10 +263,8 @@ class Oracle:
             if same and pair and streams.blocking[stream] and streams.blocking[other]:
                 wanted.add(other)
         graph = self.order.graph
-        last: dict[int, int] = {}
-        for node, lane in enumerate(graph.node_lane.tolist()):
-            if lane in wanted and graph.node_op[node] < op:  # the lanes of streams come first
-                last[lane] = node
+        lanes = enumerate(graph.node_lane.tolist())  # the lanes of streams come first
+        last = {lane: n for n, lane in lanes if lane in wanted and graph.node_op[n] < op}
         return list(last.values())
 
 

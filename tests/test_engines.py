@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -16,12 +16,14 @@ from strategies import random_trace, traces
 import streamsan.traces
 from streamsan.traces import ops as o
 from streamsan.traces.build import from_ops
-from streamsan.traces.model import Trace
 from streamsan.traces.order.happens_before import HappensBefore
 
 numba = pytest.importorskip("numba", reason="the compiled engine needs numba")
 
 from streamsan.traces.order import compiled, kernels  # noqa: E402
+
+if TYPE_CHECKING:
+    from streamsan.traces.model import Trace
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = next((p for p in (ROOT / "tests/cases", ROOT.parent / "shared/cases") if p.is_dir()), None)

@@ -397,8 +397,52 @@ KIND_OF: dict[type[OpBase], int] = {cls: code for code, cls in enumerate(OPS)}
 WORDS: tuple[str, ...] = tuple(str(cls.__struct_config__.tag) for cls in OPS)
 """The word of each kind, as it stands in the file."""
 
-Kind = IntEnum("Kind", {word.upper(): code for code, word in enumerate(WORDS)})  # type: ignore[misc]
-"""Codes of the ``kind`` column: ``Kind.LAUNCH``, ``Kind.EVENT_RECORD``, ..."""
+class Kind(IntEnum):
+    """Codes of the ``kind`` column: an op's position in ``OPS``."""
+
+    LAUNCH = 0
+    EVENT_RECORD = 1
+    STREAM_WAIT_EVENT = 2
+    MEMCPY = 3
+    MEMSET = 4
+    EVENT_SYNCHRONIZE = 5
+    STREAM_SYNCHRONIZE = 6
+    HOST_READ = 7
+    HOST_WRITE = 8
+    MALLOC = 9
+    FREE = 10
+    MARK = 11
+    REGION_BEGIN = 12
+    REGION_END = 13
+    STREAM_CREATE = 14
+    STREAM_DESTROY = 15
+    EVENT_CREATE = 16
+    EVENT_DESTROY = 17
+    EVENT_QUERY = 18
+    STREAM_QUERY = 19
+    DEVICE_SYNCHRONIZE = 20
+    HOST_ESCAPE = 21
+    HOST_FUNC = 22
+    HOST_TASK_SUBMIT = 23
+    HOST_TASK_DONE = 24
+    MALLOC_ASYNC = 25
+    FREE_ASYNC = 26
+    RECORD_STREAM = 27
+    HOST_REGISTER = 28
+    HOST_UNREGISTER = 29
+    GRAPH_CAPTURE = 30
+    GRAPH_LAUNCH = 31
+    STREAM_WRITE_VALUE = 32
+    STREAM_WAIT_VALUE = 33
+    COLLECTIVE = 34
+    THREAD_START = 35
+    THREAD_JOIN = 36
+    SIGNAL = 37
+    AWAIT = 38
+    SLOT_DEFER = 39
+    SLOT_RESOLVE = 40
+    SLOT_READ = 41
+    SLOT_CONSUME = 42
 
 
 class Complete(Struct, frozen=True):

@@ -32,7 +32,7 @@ import msgspec
 
 from streamsan.traces import ops as o
 from streamsan.traces import text_values as v
-from streamsan.traces.build import OpError, TraceBuilder
+from streamsan.traces.build import OpError, TraceBuilder, check_sites
 from streamsan.traces.errors import TraceError
 from streamsan.traces.layout import LAYOUTS
 from streamsan.traces.text_show import format_trace
@@ -100,7 +100,9 @@ def _build(
     builder.add(found, unknown)
     own = {key: value for key, value in header.items() if not key.startswith("+")}
     extras = {key[1:]: value for key, value in header.items() if key.startswith("+")}
-    return builder.finish(msgspec.convert(own, o.Header), source, header_extras=extras)
+    trace = builder.finish(msgspec.convert(own, o.Header), source, header_extras=extras)
+    check_sites(trace)
+    return trace
 
 
 def _directive(text: str, header: dict[str, Any]) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from streamsan.checkers.reports.console import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 FRAMES = 5
 """Innermost frames shown of each stack; the others are counted."""
@@ -47,8 +49,7 @@ def _cell(letter: str, access: Mapping[str, Any], width: int) -> list[Text]:
         *(Text(" " * len(margin) + fit(words, room)) for words in _whereabouts(access)),
     ]
     stack = [str(frame) for frame in access.get("stack") or ()]
-    for frame in stack[:FRAMES]:
-        lines.append(Text(" " * len(margin) + fit_end(frame, room), "dim"))
+    lines += [Text(" " * len(margin) + fit_end(frame, room), "dim") for frame in stack[:FRAMES]]
     if len(stack) > FRAMES:
         lines.append(Text(f"{' ' * len(margin)}... {len(stack) - FRAMES} more", "dim"))
     return lines

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from streamsan.checkers.reports.console import make_console, render
 from streamsan.checkers.reports.machine import as_json
-from streamsan.checkers.reports.text import COLOURS, wrapped
+from streamsan.checkers.reports.text import COLOURS
 from streamsan.checkers.rule import HEADINGS, Rule, rules
 from streamsan.traces.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 
 def find_rules(word: str) -> list[Rule]:
@@ -48,8 +50,10 @@ def rules_text(listed: Sequence[Rule]) -> str:
                 (rule.code, "bold"), f"  {rule.name:{wide}}  ",
                 (f"{rule.severity:7}", COLOURS[rule.severity]), "  ",
             )  # fmt: skip
-            margin = " " * len(head)
-            yield from wrapped(console, head.append(rule.title), "", margin)
+            titles = Text(rule.title).wrap(console, max(console.width - len(head), 20))
+            for i, line in enumerate(titles):
+                line.rstrip()
+                yield (Text(" " * len(head)) if i else head).append_text(line)
 
     return render(console, parts())
 

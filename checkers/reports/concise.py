@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from streamsan.checkers.reports.console import visible
-from streamsan.checkers.reports.summary import Located
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from streamsan.checkers.reports.summary import Located
 
 
 def concise_lines(found: Sequence[Located]) -> Iterator[str]:

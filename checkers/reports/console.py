@@ -5,17 +5,19 @@ Names in a trace are untrusted: nothing of them reaches a terminal before ``visi
 
 from __future__ import annotations
 
+import io
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console
+    from rich.text import Text
 
 PIPED_WIDTH = 100
-LEAST_WIDTH = 40
+LEAST_WIDTH, MOST_WIDTH = 40, 1000
 LONGEST = 2000
 """Characters of one name or message: a longer one is no help to a reader."""
 
@@ -80,13 +82,20 @@ def _forget_stdout() -> None:
         pass
 
 
+class _Page(io.StringIO):
+    """Takes what standard output is to get, so that rich itself never meets a broken pipe."""
+
+    def isatty(self) -> bool:
+        return sys.stdout is not None and sys.stdout.isatty()
+
+
 def make_console() -> Console:
     """Make rich's console for standard output: no markup, plain where colours are unwanted."""
     from rich.console import Console
 
     plain = bool(os.environ.get("NO_COLOR"))
     return Console(
-        file=sys.stdout,
+        file=_Page(),
         width=_width(),
         color_system=None if plain else "auto",
         force_jupyter=False,
@@ -97,19 +106,21 @@ def make_console() -> Console:
     )
 
 
-def render(console: Console, parts: Iterable[RenderableType]) -> str:
-    """Give what the console would print, without trailing blanks."""
-    with console.capture() as capture:
-        for part in parts:
-            console.print(part)
-    return "".join(line.rstrip(" ") + "\n" for line in capture.get().splitlines())
+def render(console: Console, lines: Iterable[Text]) -> str:
+    """Give what ``make_console``'s console would print, without trailing blanks."""
+    if console.color_system is None:  # the same, several times faster
+        return "".join(line.plain.rstrip(" ") + "\n" for line in lines)
+    for line in lines:
+        console.print(line)
+    page = cast("_Page", console.file)
+    return "".join(line.rstrip(" ") + "\n" for line in page.getvalue().splitlines())
 
 
 def _width() -> int | None:
     """Give the columns to use; None leaves it to the terminal."""
     wanted = os.environ.get("COLUMNS", "")
-    if wanted.isascii() and wanted.isdigit() and len(wanted) < 5:
-        return max(LEAST_WIDTH, int(wanted))
+    if wanted.isascii() and wanted.isdigit():
+        return min(max(LEAST_WIDTH, int(wanted[:6])), MOST_WIDTH)
     if sys.stdout is not None and sys.stdout.isatty():
         return None
     return PIPED_WIDTH

@@ -1,14 +1,18 @@
 """From the arguments of a command to files: folders, globs, standard input, each file once."""
-# ruff: noqa: PTH  (paths are told back as the user wrote them; pathlib would tidy them)
+# Paths are told back as the user wrote them, and pathlib would tidy them.
+# ruff: noqa: PTH110, PTH112, PTH113, PTH116, PTH118, PTH207
 
 from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from streamsan.traces.errors import TraceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 SUFFIXES = (".jsonl", ".json", ".npz")
 """What files in a folder may be traces; the formats' own suffixes come on top."""

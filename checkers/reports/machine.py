@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import streamsan
-from streamsan.checkers.reports.outcome import Outcome
 from streamsan.checkers.reports.summary import severities, tallies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsan.checkers.reports.outcome import Outcome
 
 
 def lint_json(outcomes: Sequence[Outcome], *, statistics: bool = False) -> str:
@@ -41,10 +44,13 @@ def as_json(shape: object) -> str:
 
     try:
         text = json.dumps(shape, default=_plain, allow_nan=False)
-    except ValueError:  # JSON has no word for them
-        text = json.dumps(_finite(shape), default=_plain, allow_nan=False)
-    # The pretty printer of the standard library is slow: it is written in Python.
-    return msgspec.json.format(text, indent=2) + "\n"
+    except ValueError:  # JSON has no word for some number
+        text = json.dumps(_finite(shape), default=_plain)
+    try:
+        # The standard library's own indenting is written in Python: too slow for many findings.
+        return msgspec.json.format(text, indent=2) + "\n"
+    except msgspec.DecodeError:  # half a surrogate pair, in the name of a file
+        return json.dumps(json.loads(text), indent=2) + "\n"
 
 
 def _finite(value: Any) -> Any:

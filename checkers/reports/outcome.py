@@ -6,12 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streamsan.checkers.finding import Finding, Unknown
-from streamsan.checkers.reports.inputs import Input
-from streamsan.checkers.settings import Settings
 from streamsan.traces.errors import StreamsanError, TraceError
 
 if TYPE_CHECKING:
+    from streamsan.checkers.finding import Finding, Unknown
+    from streamsan.checkers.reports.inputs import Input
+    from streamsan.checkers.settings import Settings
     from streamsan.traces.model import Trace
 
 TRACEBACK = "STREAMSAN_TRACEBACK"

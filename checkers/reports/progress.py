@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from streamsan.checkers.reports.inputs import Input
-from streamsan.checkers.reports.outcome import Outcome
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
-WORTH_IT = 16 << 20
+    from streamsan.checkers.reports.inputs import Input
+    from streamsan.checkers.reports.outcome import Outcome
+
+WORTH_IT = 2 << 20
 """Stored bytes from which a bar is shown."""
 
 

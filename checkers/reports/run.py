@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from streamsan.checkers.reports.console import emit, say
-from streamsan.checkers.reports.inputs import find_inputs
-from streamsan.checkers.reports.outcome import Outcome
+from streamsan.checkers.reports.inputs import Input, find_inputs
+from streamsan.checkers.reports.outcome import Outcome, lint_file
 from streamsan.checkers.reports.progress import with_progress
 from streamsan.checkers.reports.summary import FAILED, exit_status, summary_lines, worst_first
-from streamsan.checkers.reports.workers import choose_jobs, lint_all
 from streamsan.checkers.rule import chosen
-from streamsan.checkers.settings import Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from streamsan.checkers.settings import Settings
+
+WORTH_PROCESSES = 64 << 20
+"""Stored bytes from which the start of processes pays."""
 _NAMED = 5
 """Skipped files that are named in the note."""
 
@@ -41,11 +46,8 @@ def run_lint(options: Options) -> int:
     """
     chosen(options.settings.select, options.settings.ignore)
     inputs, missing = find_inputs(options.paths)
-    jobs = choose_jobs(options.jobs, inputs)
     outcomes = [Outcome(e.source, failed=True, line=e.line, reason=e.reason) for e in missing]
-    outcomes += _folders_without(
-        with_progress(lint_all(inputs, options.settings, jobs), inputs)
-    )
+    outcomes += _folders_without(with_progress(_lint_all(inputs, options), inputs))
     _tell_failures(outcomes, options)
     written = emit(_render(outcomes, options))
     status = exit_status(
@@ -55,6 +57,25 @@ def run_lint(options: Options) -> int:
         allow_damaged=options.allow_damaged,
     )
     return status if written else FAILED
+
+
+def _lint_all(inputs: Sequence[Input], options: Options) -> Iterator[tuple[int, Outcome]]:
+    """Give the outcome of each file as it comes, with the file's index."""
+    jobs = options.jobs
+    if jobs is None:
+        jobs = _processors() if sum(given.size for given in inputs) >= WORTH_PROCESSES else 1
+    jobs = min(jobs, len(inputs))
+    if jobs <= 1:
+        return ((i, lint_file(given, options.settings)) for i, given in enumerate(inputs))
+    from streamsan.checkers.reports.workers import lint_in_processes
+
+    return lint_in_processes(inputs, options.settings, jobs)
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _folders_without(outcomes: Sequence[Outcome]) -> list[Outcome]:
@@ -102,5 +123,3 @@ def _render(outcomes: Sequence[Outcome], options: Options) -> str:
     from streamsan.checkers.reports.text import findings_text
 
     return findings_text(found, closing)
-
-

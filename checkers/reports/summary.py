@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from streamsan.checkers.finding import RANK, Finding
-from streamsan.checkers.reports.outcome import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streamsan.checkers.reports.outcome import Outcome
 
 CLEAN, FOUND, FAILED = 0, 1, 2
 """Exit status."""

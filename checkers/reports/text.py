@@ -13,12 +13,12 @@ from rich.text import Text
 
 from streamsan.checkers.reports.accesses import access_lines
 from streamsan.checkers.reports.console import make_console, render, visible
-from streamsan.checkers.reports.summary import Located, Tally
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from streamsan.checkers.finding import Finding
+    from streamsan.checkers.reports.summary import Located, Tally
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 INDENT = "  "
@@ -118,7 +118,7 @@ def _subject(finding: Finding) -> str:
 
 def _size(length: int) -> str:
     value, unit = float(length), "B"
-    for unit in ("B", "KiB", "MiB", "GiB"):  # noqa: B007  (the last unit is used)
+    for unit in ("B", "KiB", "MiB", "GiB"):
         if value < 1024 or unit == "GiB":  # noqa: PLR2004
             break
         value /= 1024

@@ -2,40 +2,35 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from typing import TYPE_CHECKING
 
-from streamsan.checkers.reports.inputs import Input
 from streamsan.checkers.reports.outcome import Outcome, failure, internal, lint_file
-from streamsan.checkers.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from streamsan.checkers.reports.inputs import Input
+    from streamsan.checkers.settings import Settings
 
 AHEAD = 2
 """Files handed out for each process; so many are linted again, alone, where one process dies."""
-WORTH_IT = 64 << 20
-"""Stored bytes from which the start of processes pays."""
 
 
-def choose_jobs(asked: int | None, inputs: Sequence[Input]) -> int:
-    """Give the number of processes; 1 means this one."""
-    if asked is None:
-        asked = _cpus() if sum(given.size for given in inputs) >= WORTH_IT else 1
-    return max(1, min(asked, len(inputs)))
-
-
-def lint_all(
+def lint_in_processes(
     inputs: Sequence[Input], settings: Settings, jobs: int
 ) -> Iterator[tuple[int, Outcome]]:
     """Give the outcome of each file as it comes, with the file's index."""
-    far = [i for i, given in enumerate(inputs) if jobs > 1 and given.path != "-"]
-    near = sorted(set(range(len(inputs))) - set(far))
-    for i in near:
-        yield i, lint_file(inputs[i], settings)
-    waiting = deque(far)
+    waiting: deque[int] = deque()
+    for i, given in enumerate(inputs):
+        if given.path == "-":  # standard input is this process's own
+            yield i, lint_file(given, settings)
+        else:
+            waiting.append(i)
     while waiting:
         lost: list[int] = []
         yield from _until_one_dies(inputs, settings, jobs, waiting, lost)
@@ -85,9 +80,3 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 def _start() -> None:
     """Let Ctrl-C end a process without a traceback: the parent answers for it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

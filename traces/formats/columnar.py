@@ -176,10 +176,10 @@ def _put_column(archive: zipfile.ZipFile, name: str, column: NDArray[Any], dtype
     length = -(len(_MAGIC) + 2 + len(text) + 1) % 64 + len(text) + 1
     header = text.encode().ljust(length - 1) + b"\n"
     data = np.ascontiguousarray(column, dtype)
-    _put(archive, f"{name}.npy", _MAGIC + length.to_bytes(2, "little") + header, memoryview(data))
+    _put(archive, f"{name}.npy", _MAGIC + length.to_bytes(2, "little") + header, data.tobytes())
 
 
-def _put(archive: zipfile.ZipFile, name: str, *data: bytes | memoryview) -> None:
+def _put(archive: zipfile.ZipFile, name: str, *data: bytes) -> None:
     info = zipfile.ZipInfo(name)  # without a time
     with archive.open(info, "w", force_zip64=True) as member:
         for piece in data:

@@ -89,7 +89,7 @@ def open_content(
 
 def _open(source: str | os.PathLike[str] | bytes | BinaryIO, name: str) -> Any:
     if isinstance(source, bytes):
-        return io.BufferedReader(io.BytesIO(source))  # type: ignore[arg-type]
+        return io.BufferedReader(io.BytesIO(source))
     if not isinstance(source, str | os.PathLike):
         return source
     if name == "-":

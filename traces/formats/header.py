@@ -75,10 +75,12 @@ def _state(state: dict[str, Any], key: str, wanted: Any) -> Any:
     """Take a key out of the state where it has our shape; another's is an unknown key."""
     value = state.get(key)
     fields = Damage._fields if key == "damage" else Gap._fields
-    items = value if isinstance(value, list) else [value]
+    items: list[Any] = value if isinstance(value, list) else [value]
     if not all(isinstance(item, dict) and set(item) == set(fields) for item in items):
         return None
     rows = [[item[field] for field in fields] for item in items]
+    if not rows:
+        return None
     found = msgspec.convert(rows if wanted is not Damage else rows[0], wanted)
     del state[key]
     return found

@@ -24,8 +24,9 @@ MAX_EVENT = 64 << 20
 _BLOCK = 256
 _JOINS = 4
 _GUESSES = 4
+_LOOKS = 10_000
 _BOUNDARY = re.compile(rb'\}\s*,\s*(?=\{\s*")')
-_ARRAY_END = re.compile(rb"\}\s*(,?)\s*\]")
+_ARRAY_END = re.compile(rb"\}\s*(,\s*)?\]")  # written so that blanks cost linear time
 _BLANK = b" \t\r\n"
 
 
@@ -124,11 +125,12 @@ class EventReader:
 
     def _last(self, data: bytes) -> list[Event]:
         """Decode what is left; the array's end is the last ``]`` after a ``}`` that proves it."""
-        end, guesses = len(data), 0
+        end, guesses, looks = len(data), 0, 0
         if data.lstrip(_BLANK)[:1] == b"]":
             self._close(data[data.index(b"]") + 1 :])
             return []
-        while guesses < _GUESSES and (end := data.rfind(b"]", 0, end)) >= 0:
+        while guesses < _GUESSES and looks < _LOOKS and (end := data.rfind(b"]", 0, end)) >= 0:
+            looks += 1
             if data[max(0, end - 64) : end].rstrip(_BLANK)[-1:] != b"}":
                 continue
             guesses += 1

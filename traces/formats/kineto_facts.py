@@ -19,8 +19,10 @@ from streamsan.traces.formats.kineto_events import Event
 
 LIMIT = 1 << 61
 _Time = Annotated[int, Meta(gt=-LIMIT // 1000, lt=LIMIT // 1000)]
+_MAX_DIGITS = 18
 _MAX_DEVICE = 1 << 31
-_INVALID_STREAMS = (None, -1, 4294967295, "", "-1")
+_NO_STREAM = (-1, 4294967295, "")
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _EMPTY = Raw()
 _INTEGERS = msgspec.json.Decoder(list[_Time])
 _SYNC_KINDS = {
@@ -129,7 +131,10 @@ def _nanoseconds(text: bytes) -> int | None:
         found = int(whole + (fraction + b"000")[:3])
     except ValueError:
         try:
-            found = int(Decimal(text.strip(b'"').decode()) * 1000)
+            exact = Decimal(text.strip(b'"').decode())
+            if exact.adjusted() > _MAX_DIGITS:  # 1e99999999 would be an integer of 40 MB
+                return None
+            found = int(exact * 1000)
         except (ArithmeticError, InvalidOperation, ValueError):
             return None
     return found if abs(found) < LIMIT else None
@@ -139,9 +144,10 @@ def stream_of(event: Event, number: int | str | None) -> Stream | None:
     """Give a stream of the event's device and context; None if a part is missing."""
     args = event.args
     device = args.device
-    if device is None or not 0 <= device < _MAX_DEVICE or number in _INVALID_STREAMS:
+    if isinstance(number, str) and _NUMBER.fullmatch(number):
+        number = int(number)
+    if device is None or not 0 <= device < _MAX_DEVICE or number is None or number in _NO_STREAM:
         return None
-    assert number is not None  # noqa: S101  (it is among the invalid ones)
     return Stream(device, args.context, number)
 
 

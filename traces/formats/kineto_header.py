@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import islice
 from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
@@ -17,6 +18,7 @@ from streamsan.traces.errors import TraceError
 from streamsan.traces.formats.kineto_events import MAX_EVENT, REFUSALS
 
 _FIRST = 1 << 20
+_TRIES = 16
 BOM = b"\xef\xbb\xbf"
 _EVENTS = re.compile(rb'"traceEvents"\s*:\s*\[')
 _BASE = re.compile(rb'"baseTimeNanoseconds"\s*:\s*(-?\d{1,19})\b')
@@ -72,7 +74,7 @@ def open_events(stream: BinaryIO, path: str) -> Opening:
     if start != b"{":
         raise TraceError(path, None, "not JSON" if data.strip() else "the file is empty")
     while (found := _find_events(data[skip:])) is None:
-        more = stream.read(_FIRST) if len(data) < MAX_EVENT else b""
+        more = stream.read(max(_FIRST, len(data))) if len(data) < MAX_EVENT else b""
         if not more:
             raise TraceError(path, None, _kind(data[skip:]))
         data += more
@@ -91,7 +93,7 @@ def _open_array(data: bytes, skip: int, path: str) -> Opening:
 def _find_events(data: bytes) -> int | None:
     """Give where the array of events begins: a key of the top level, so this must be JSON."""
     first = None
-    for match in _EVENTS.finditer(data):
+    for match in islice(_EVENTS.finditer(data), _TRIES):
         first = match.end() if first is None else first
         if _loads(data[: match.end()] + b"]}") is not None:
             return match.end()

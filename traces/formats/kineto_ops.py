@@ -8,6 +8,7 @@ the recording: it comes first, ordered by its stream alone (5P).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
@@ -132,11 +133,16 @@ def _write_calls(sink: Sink, facts: Facts, work: Work, calls: list[tuple[int, Ev
     regions = Regions(facts.steps, [call for _, call in calls])
     copies = {key: call for key, call in calls if key in work and work[key][0][0].cat in COPIES}
     via = vias(facts.operators, copies)
+    queries: Counter[str] = Counter()
     kinds = {name: call_kind(name) for name in {event.name for _, event in calls}}
     threads: dict[tuple[object, object], str] = {}
     before, after, group_of, base = regions.before, regions.after, work.get, sink.base
     for place, (key, event) in enumerate(calls):
         kind, group = kinds[event.name], group_of(key)
+        if kind == "query" and not sink.is_bound(key):
+            # It costs the host nothing, and only a successful one orders (5K).
+            queries[event.name] += 1
+            kind = ""
         if not (kind or group or place in before or place in after):
             continue
         who = (event.pid, event.tid)
@@ -155,6 +161,8 @@ def _write_calls(sink: Sink, facts: Facts, work: Work, calls: list[tuple[int, Ev
             _write_call(sink, key, kind, call, group)
         for step in after.get(place, ()):
             sink.region(o.RegionEnd, step, thread)
+    for name, count in queries.items():
+        sink.gap(f"{name}: its event and its result are not known", count)
 
 
 def _write_call(

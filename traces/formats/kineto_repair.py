@@ -18,7 +18,10 @@ from msgspec import Raw
 from streamsan.traces.formats.kineto_events import NO_ARGS, Args, Event
 
 _KEYS = "ph|cat|name|pid|tid|ts|dur|args|id|bp|s"
-_NAME = re.compile(rf'("name"\s*:\s*")(.*?)("\s*(?:,\s*"(?:{_KEYS})"\s*:|\}}))', re.DOTALL)
+_NAME = re.compile(r'"name"\s*:\s*"')
+_NAME_END = re.compile(rf'"\s*(?:,\s*"(?:{_KEYS})"\s*:|\}})')
+_QUOTE = re.compile(r'(?<!\\)"')
+_MAX_REPAIR = 1 << 20
 _LONE_BACKSLASH = re.compile(r'\\(?!["\\/bfnrt]|u[0-9a-fA-F]{4})')
 _HALF_KEY = re.compile(r'([{,]\s*)([A-Za-z_]+"\s*:)')
 
@@ -33,12 +36,14 @@ def lenient(piece: bytes) -> Event | None:
 
 def repair(piece: bytes) -> Event | None:
     """Read an event whose JSON is broken; None if no repair makes an event of it."""
+    if len(piece) > _MAX_REPAIR:
+        return None
     text = piece.decode(errors="replace")
     attempts = (
         lambda t: t,  # control bytes, NaN, Infinity, bytes that are not UTF-8
         lambda t: _HALF_KEY.sub(r'\1"\2', t),
         lambda t: _LONE_BACKSLASH.sub(r"\\\\", t),
-        lambda t: _LONE_BACKSLASH.sub(r"\\\\", _NAME.sub(_escape_quotes, t)),
+        lambda t: _LONE_BACKSLASH.sub(r"\\\\", _escape_name(t)),
     )
     for attempt in attempts:
         try:
@@ -48,8 +53,14 @@ def repair(piece: bytes) -> Event | None:
     return None
 
 
-def _escape_quotes(match: re.Match[str]) -> str:
-    return match[1] + re.sub(r'(?<!\\)"', r"\"", match[2]) + match[3]
+def _escape_name(text: str) -> str:
+    """Escape the quotes within the name: it ends before the next key of an event."""
+    start = _NAME.search(text)
+    end = _NAME_END.search(text, start.end()) if start else None
+    if start is None or end is None:
+        return text
+    name = _QUOTE.sub(r"\"", text[start.end() : end.start()])
+    return text[: start.end()] + name + text[end.start() :]
 
 
 def _loads(text: str) -> Any:

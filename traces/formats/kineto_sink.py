@@ -154,16 +154,16 @@ class Sink:
         time = self.absolute(step.t if kind is o.RegionBegin else step.end)
         self.ops.append(kind(name=step.name, thread=thread, t=time, t_end=time))
 
+    def is_bound(self, key: int) -> bool:
+        """Tell whether it is known which event a call waits for or asks about."""
+        return key in self._resolved.waits
+
     def sync(self, key: int, kind: str, call: Call) -> None:
         """Write a synchronising call: an op where it is resolved, else a mark and a gap."""
         op = self._resolve(key, kind)
         if op is not None:
             op.thread, op.t, op.t_end = call.thread, call.t, call.end
             self.ops.append(op)
-            return
-        if kind == "query":
-            # A query costs the host nothing, and only a successful one orders (5K).
-            self.gap(f"{call.name}: its event and its result are not known", 1)
             return
         reason = self._reason(key, kind, call.name)
         self.gap(f"{call.name}: {reason}", 1, len(self.ops))

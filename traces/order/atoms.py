@@ -31,6 +31,8 @@ def find_atoms(places: Places) -> Atoms:
     if not count:
         return Atoms(0, np.zeros(1, np.int32), np.zeros(0, np.int32))
     owner, base, low, high = _spell_out(places)
+    if not len(owner):  # only empty ranges, as in profiles
+        return Atoms(0, np.zeros(count + 1, np.int32), np.zeros(0, np.int32))
     edges_base = np.concatenate([base, base])
     edges_at = np.concatenate([low, high])
     order = np.lexsort((edges_at, edges_base))

@@ -6,22 +6,28 @@ Runs of frequent kinds of ops go through a kernel; the rest goes through the met
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamsan.traces.model import Trace
-from streamsan.traces.ops import Semantics
 from streamsan.traces.order import kernels, kernels_scan
-from streamsan.traces.order.atoms import Atoms
 from streamsan.traces.order.clocks import Clocks
-from streamsan.traces.order.compiled_actions import Action, choose_actions
+from streamsan.traces.order.compiled_actions import Action, choose_actions, quiet_frees
 from streamsan.traces.order.compiled_columns import GrowingColumn, IndexMap, Ints
-from streamsan.traces.order.graph import Graph, Release
+from streamsan.traces.order.graph import Release
 from streamsan.traces.order.lowering import Lowering
-from streamsan.traces.order.placed import Placed
-from streamsan.traces.order.scan import Pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from streamsan.traces.model import Trace
+    from streamsan.traces.ops import Semantics
+    from streamsan.traces.order.atoms import Atoms
+    from streamsan.traces.order.graph import Graph
+    from streamsan.traces.order.placed import Placed
+    from streamsan.traces.order.scan import Pairs
 
 CHUNK = 1 << 16
 """Ops in one call of the kernel: room for their edges is made beforehand."""
@@ -76,12 +82,15 @@ class CompiledLowering(Lowering):
     def walk(self, begin: int, stop: int) -> None:
         """Lower the ops ``begin`` to ``stop``: kernel runs, and between them Python."""
         kind = self.trace.kind
-        action = choose_actions(self.trace, self.semantics)[begin:stop]
+        action = choose_actions(self.trace, self.semantics)
+        alone = self._domain_start[1:] == self._domain_start[:-1]
+        self._frees = quiet_frees(self.trace, self.semantics, alone)
+        action[self._frees] = Action.HOST
         pending = self.late_threads()
         for lane in pending:
-            action[np.flatnonzero(self.thread_of.data[begin:stop] == lane)[:1]] = Action.PYTHON
+            action[np.flatnonzero(self.thread_of.data == lane)[:1]] = Action.PYTHON
         self._action, methods, at = action, self.actions(), begin
-        for first, last in _clusters(np.flatnonzero(action == Action.PYTHON) + begin):
+        for first, last in _clusters(begin + np.flatnonzero(action[begin:stop] == Action.PYTHON)):
             self._run(at, first)
             for op in range(first, last):
                 if pending and self.thread_of[op] in pending:
@@ -95,6 +104,7 @@ class CompiledLowering(Lowering):
             self._run_chunk(first, min(first + CHUNK, stop))
 
     def _run_chunk(self, begin: int, stop: int) -> None:
+        given = (self.stream_of.data, self.thread_of.data, self.obj.data)
         nodes, edges = (self.node_lane, self.node_op), (
             self.source, self.target, self.reason, self.via,
         )  # fmt: skip
@@ -103,7 +113,7 @@ class CompiledLowering(Lowering):
         for column in edges:
             column.reserve(column.count + self._most * (stop - begin))
         node_count, edge_count = kernels.lower_ops(
-            begin, stop, self._action, _index(self.stream_of.data), _index(self.thread_of.data), _index(self.obj.data),
+            begin, stop, self._action, *map(_index, given),
             self.tail.data, self.issued.data, self.record.data, self.binding.data,
             self.op_node.data, _index(self._domain_start), _index(self._domain), self._legacy,
             *(column.data for column in nodes), nodes[0].count,
@@ -113,6 +123,25 @@ class CompiledLowering(Lowering):
             column.count = node_count
         for column in edges:
             column.count = edge_count
+
+    def finish(self) -> Graph:
+        """Say of the frees that the kernel took what ``on_free`` says, and freeze."""
+        buffers, frees = self.trace.buffers, self._frees
+        buffer, node = buffers.of_op[frees], self.op_node.data[frees]
+        owner, before = buffers.owner[buffer], np.full(len(frees), -1, np.int32)
+        lanes = self.node_lane.data[: self.node_lane.count]
+        for lane in np.unique(owner[owner >= 0]):
+            mine, on_lane = np.flatnonzero(owner == lane), np.flatnonzero(lanes == lane)
+            place = np.searchsorted(on_lane, node[mine])
+            before[mine] = np.append(-1, on_lane)[place]
+        for op, b, own, last, n in zip(
+            *(column.tolist() for column in (frees, buffer, owner, before, node)), strict=True
+        ):
+            if own >= 0:
+                self.owner_tail[op] = (last, n) if last >= 0 else (n,)
+            if buffers.allocator[b] in ("caching", "caching_host"):
+                self.releases[b] = Release(op, ())
+        return super().finish()
 
 
 def _clusters(rare: NDArray[np.intp]) -> list[tuple[int, int]]:
@@ -157,10 +186,12 @@ def compiled_scan(
     clocks: Clocks, placed: Placed, atoms: Atoms, releases: Mapping[int, Release]
 ) -> Pairs:
     """Give the pairs of ``scan``, in the same order."""
-    held: list[tuple[int, ...]] = [()] * len(placed.places.trace.buffers)
-    for buffer, release in releases.items():
-        held[buffer] = release.nodes
-    release_start, released = _rows(held)
+    held = sorted((buffer, release.nodes) for buffer, release in releases.items() if release.nodes)
+    release_start = np.zeros(len(placed.places.trace.buffers) + 1, np.int32)
+    for buffer, nodes in held:
+        release_start[buffer + 1] = len(nodes)
+    np.cumsum(release_start, out=release_start)
+    released = np.array([node for _, nodes in held for node in nodes], np.int32)
     lanes = clocks.rows.shape[1]
     fixed = (
         _index(clocks.lane), clocks.position, _index(clocks.row), clocks.rows,

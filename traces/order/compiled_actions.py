@@ -7,7 +7,7 @@ methods of ``Lowering``, which are the reference for the others too.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from streamsan.traces import ops as o
 from streamsan.traces.instances import is_kind
 from streamsan.traces.layout import LAYOUTS, bits_of
-from streamsan.traces.model import Trace
 from streamsan.traces.ops import Kind, Semantics
+
+if TYPE_CHECKING:
+    from streamsan.traces.model import Trace
 
 Codes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -79,6 +81,31 @@ def choose_actions(trace: Trace, semantics: Semantics) -> Codes:
     return actions
 
 
+def quiet_frees(trace: Trace, semantics: Semantics, alone: Mask) -> NDArray[np.intp]:
+    """Give the frees that are one host node each and hold nothing back: ``Lowering.on_free``.
+
+    Their owner, if any, is a stream that is ``alone``: outside a legacy domain (R11).
+    """
+    buffers = trace.buffers
+    at = np.flatnonzero(trace.kind == Kind.FREE)
+    freed = np.flatnonzero(is_kind(trace.kind, Kind.FREE, Kind.FREE_ASYNC))
+    times = np.bincount(buffers.of_op[freed], minlength=len(buffers))
+    found: Mask = times == 1
+    found[buffers.of_op[np.flatnonzero(trace.kind == Kind.RECORD_STREAM)]] = False
+    first = trace.access_start[np.flatnonzero(trace.kind == Kind.MEMCPY)]
+    cached = np.array([a == "caching_host" for a in buffers.allocator], bool)
+    for side in (first, first + 1):  # torch may have noted a stream on these
+        host = buffers.of_access[side]
+        found[host[cached[host]]] = False
+    if semantics.cuda_free_synchronizes:
+        waits = np.array([a in ("plain", "stream_ordered") for a in buffers.allocator], bool)
+        waits &= np.array([s in ("device", "managed") for s in buffers.space], bool)
+        found &= ~(waits & (buffers.malloc >= 0))
+    owner = buffers.owner
+    found &= (owner < 0) | np.append(alone, True)[owner]
+    return at[found[buffers.of_op[at]]]
+
+
 def _queries(trace: Trace, actions: Codes) -> None:
     for kind, cls, action in (
         (Kind.EVENT_QUERY, o.EventQuery, Action.EVENT_QUERY),
@@ -110,11 +137,10 @@ class _Copies:
         self.buffer = (buffers.of_access[first], buffers.of_access[first + 1])
         self.src, self.dst = space[self.buffer[0]], space[self.buffer[1]]
         from_host, to_host = _on_host(self.src), _on_host(self.dst)
-        told = np.where(from_host, np.where(to_host, "H2H", "H2D"), np.where(to_host, "D2H", "D2D"))
-        for direction in _DIRECTIONS:
-            told = np.where(self.given("kind", direction), direction, told)
-        self.upload, self.download = told == "H2D", told == "D2H"
-        self.host_copy = told == "H2H"
+        told: Mask = np.logical_or.reduce([self.given("kind", kind) for kind in _DIRECTIONS])
+        self.upload: Mask = self.given("kind", "H2D") | (~told & from_host & ~to_host)
+        self.download: Mask = self.given("kind", "D2H") | (~told & to_host & ~from_host)
+        self.host_copy: Mask = self.given("kind", "H2H") | (~told & from_host & to_host)
         self.host_space = np.where(
             self.upload, self.src, np.where(self.download, self.dst, _DEVICE)
         )
@@ -134,10 +160,10 @@ class _Copies:
         trace, pageable = self.trace, self.host_space == _PAGEABLE
         default = np.array(trace.streams.legacy, bool)[trace.streams.of_op[self.at]]
         legacy = self.given("wait", "legacy") | (default & ~self.given("wait", "stream"))
-        found = self.blocks & ~(legacy & self.upload & pageable)
+        found: Mask = self.blocks & ~(legacy & self.upload & pageable)
         if semantics.pageable_d2h_async_blocks:
             found |= ~self.blocks & self.download & pageable
-        found &= self.upload | self.download
+        found = found & (self.upload | self.download)
         if semantics.managed_copies_block:
             found |= (self.src == _MANAGED) | (self.dst == _MANAGED)
         return found
@@ -146,27 +172,29 @@ class _Copies:
         """Whether an upload's source is, or may be, read elsewhere than in the stream."""
         at_call = self.given("src_access", "call") | self.given("src_access", "any")
         by_default = (self.host_space == _PAGEABLE) & ~self.given("src_access", "stream")
-        return self.upload & (at_call | by_default)
+        found: Mask = self.upload & (at_call | by_default)
+        return found
 
     def registered(self) -> Mask:
         """Whether a buffer of the copy changes its space somewhere."""
         trace = self.trace
         changes = trace.buffers.of_op[np.flatnonzero(trace.kind == Kind.HOST_REGISTER)]
-        return np.isin(self.buffer[0], changes) | np.isin(self.buffer[1], changes)
+        found: Mask = np.isin(self.buffer[0], changes) | np.isin(self.buffer[1], changes)
+        return found
 
     def notes(self) -> Mask:
         """Whether this is the first copy of its stream that torch notes on a block (R38)."""
         trace = self.trace
         host = np.where(self.upload, *self.buffer)
         cached = np.array([a == "caching_host" for a in trace.buffers.allocator], bool)
+        raw = [i for i, name in enumerate(trace.names) if name == "raw"]
         noted = (self.upload | self.download) & ~self.blocks & cached[host]
+        noted &= ~np.isin(trace.via[self.at], raw)
         key: NDArray[np.int64] = host.astype(np.int64) << 32
         key += trace.streams.of_op[self.at]
         at = np.flatnonzero(noted)
-        found: Any = np.zeros(len(self.at), bool)
+        found: Mask = np.zeros(len(self.at), bool)
         found[at[np.unique(key[at], return_index=True)[1]]] = True
-        if trace.via[self.at[at]].max(initial=-1) >= 0:
-            found[at] = True  # a raw copy is not noted: let the reference tell
         return found
 
 

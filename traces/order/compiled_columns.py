@@ -47,7 +47,7 @@ class GrowingColumn:
             data[: self.count] = self.data[: self.count]
             self.data = data
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: PLW3201
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Give those in use."""
         return np.array(self.data[: self.count], dtype, copy=copy)
 

@@ -1,13 +1,13 @@
 """The two kernels that make and close a graph: ``Lowering`` and ``close``, in machine code.
 
-The only modules that import numba are this one and ``kernels_scan.py``. Every array is contiguous and
-always of the same type, so that each kernel is compiled for one signature only.
+No other module imports numba. Every array is contiguous and always of the same type, so that each
+kernel is compiled for one signature only. A kernel never makes an array longer: a name that may
+stand for two arrays costs a count of references at each step, five times the work itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -16,16 +16,18 @@ from numpy.typing import NDArray
 from streamsan.traces.order.compiled_actions import Action
 from streamsan.traces.order.edges import Reason
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Ints = NDArray[np.int32]
 Indices = NDArray[np.uint32]
 """Numbers used as indices: as unsigned ones they need no test for an index from the end."""
-F = TypeVar("F", bound=Callable[..., Any])
 
 
-def kernel(function: F) -> F:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile at the first call; keep the result on disk where some folder can be written."""
     try:
-        compiled: F = numba.njit(cache=True)(function)
+        compiled: Callable[..., Any] = numba.njit(cache=True)(function)
     except RuntimeError:  # numba: "no locator available" for a read-only installation
         compiled = numba.njit(function)
     return compiled
@@ -42,7 +44,7 @@ BY_STREAM = int(Reason.STREAM_SYNC)
 
 
 @kernel
-def lower_ops(
+def lower_ops(  # noqa: C901, PLR0912, PLR0915, PLR0917
     begin: int,
     stop: int,
     action: NDArray[np.uint8],
@@ -76,7 +78,7 @@ def lower_ops(
     for op in range(begin, stop):
         code, thread = action[op], thread_of[op]
         source, via, first, last = -1, -1, 0, 0
-        if code == WAIT or code == EVENT_SYNC or code == EVENT_QUERY:
+        if code in (WAIT, EVENT_SYNC, EVENT_QUERY):
             source = max(record[obj[op]], -1)
             if source >= 0:
                 via = node_op[source]
@@ -113,13 +115,13 @@ def lower_ops(
         node_lane[node] = thread
         tail[thread] = node
         reason = BY_EVENT
-        if code == STREAM_SYNC or code == STREAM_QUERY:
+        if code in (STREAM_SYNC, STREAM_QUERY):
             stream = stream_of[op]
             source = tail[stream]
             if legacy[stream]:
                 first, last = domain_start[stream], domain_start[stream + 1]
             reason = BY_STREAM
-        if code == EVENT_QUERY or code == STREAM_QUERY:
+        if code in (EVENT_QUERY, STREAM_QUERY):
             reason = BY_QUERY
         if source >= 0:
             edges = _edge(table, edges, source, node, reason, via)
@@ -132,7 +134,7 @@ def lower_ops(
 
 
 @kernel
-def _edge(
+def _edge(  # noqa: PLR0917
     table: tuple[Ints, Ints, Ints, Ints], at: int, source: int, target: int, reason: int, via: int
 ) -> int:
     table[0][at] = source
@@ -143,7 +145,7 @@ def _edge(
 
 
 @kernel
-def close_nodes(
+def close_nodes(  # noqa: PLR0917
     node: int,
     edge: int,
     lane: Indices,
@@ -159,7 +161,7 @@ def close_nodes(
     """Give nodes from ``node`` on their position and row: the steps of ``ClockMaker.place``.
 
     The edges are sorted by target. Stops where ``rows`` is full; gives where, as node, edge and
-    rows in use. (A kernel that made room itself would count references at every step.)
+    rows in use.
     """
     lanes = rows.shape[1]
     while node < len(lane):

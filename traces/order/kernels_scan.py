@@ -16,7 +16,7 @@ W_ACCESS, W_LANE, W_POSITION, R_ACCESS, R_LANE, R_POSITION = range(WIDTH)
 
 
 @kernel
-def is_over(
+def is_over(  # noqa: PLR0917
     node: int, releases: Indices, first: int, last: int, lane: Indices, position: Ints,
     row: Indices, rows: NDArray[np.int32],
 ) -> bool:  # fmt: skip
@@ -34,7 +34,7 @@ def is_over(
 
 
 @kernel
-def scan_accesses(
+def scan_accesses(  # noqa: C901, PLR0912, PLR0915, PLR0917
     access: int,
     skip: int,
     lane: Indices,
@@ -136,7 +136,7 @@ def scan_accesses(
 
 
 @kernel
-def _check(
+def _check(  # noqa: PLR0917
     earlier: int, access: int, seen: Ints, pairs: Ints, count: int, node_of: Indices,
     place_of: Indices, buffer_of: Indices, release_start: Indices, releases: Indices,
     lane: Indices, position: Ints, row: Indices, rows: NDArray[np.int32],

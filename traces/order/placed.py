@@ -158,13 +158,13 @@ def _places(trace: Trace, index: Ints, owner: Ints) -> tuple[Ints, Places]:
     of_name = np.zeros(len(trace.names), np.int32)
     of_name[buffers.name] = np.arange(len(buffers))
     if bool(np.all(of_name[buffers.name] == np.arange(len(buffers)))):  # no name is used again
-        place, buffer, of_range = index, of_name[ranges.name], np.arange(len(ranges))
+        place, buffer, given = index, of_name[ranges.name], np.arange(len(ranges))
     else:
         key = owner.astype(np.int64) * len(ranges) + index
         unique, inverse = np.unique(key, return_inverse=True)
         place = inverse.astype(np.int32)
-        buffer, of_range = unique // len(ranges), unique % len(ranges)
-    buffer, of_range = buffer.astype(np.int32), of_range.astype(np.int32)
+        buffer, given = (unique // len(ranges)).astype(np.int32), unique % len(ranges)
+    of_range: Ints = given.astype(np.int32)
     if not len(buffers):
         empty = np.zeros(0, np.int64)
         return place, Places(trace, buffer[:0], of_range[:0], buffer[:0], empty, empty)
