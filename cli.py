@@ -25,7 +25,13 @@ GRAPHS = ("graphml", "dot", "json")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
-    arguments = _parser().parse_args(argv)
+    try:
+        return _run(_parser().parse_args(argv))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from streamsan.checkers.reports.console import escape_what_the_encoding_lacks, say
     from streamsan.traces.errors import StreamsanError
 
@@ -35,8 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StreamsanError as error:
         say("error", str(error))
         return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
     except Exception as error:  # noqa: BLE001  (a traceback is no message)
         from streamsan.checkers.reports.outcome import internal
 

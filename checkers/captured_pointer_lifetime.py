@@ -1,11 +1,11 @@
 """A graph is launched after memory that it uses was freed.
 
 What it does:
-    Finds the first launch of a graph that comes, in issue order, after the free of a buffer that its
-    nodes use, host sources of captured copies included. Later launches raise the count.
+    Finds the first launch of a graph that comes, in issue order, after the free of a buffer that
+    its nodes use, host sources of captured copies included. Later launches raise the count.
 
 Why it is wrong:
-    A graph holds addresses, not tensors (R33). After the free they are somebody else's, or nobody's.
+    A graph holds addresses, not tensors (R33). After the free they are somebody else's.
 
 Bad:
     malloc a device 64

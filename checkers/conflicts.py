@@ -6,7 +6,8 @@ buffer become one Conflict, named by the strongest of its kinds: RAW beats WAR b
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -25,7 +26,8 @@ _SIDES: dict[Line, Side] = {
 }
 
 
-class Conflict(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Conflict:
     """Two ops in issue order whose accesses conflict and that nothing orders.
 
     ``first`` and ``second`` are indices into ``order.placed``; ``buffer`` and ``former`` are
@@ -106,7 +108,7 @@ def _merge(order: HappensBefore, conflicts: list[Conflict]) -> list[Conflict]:
             int(name[conflict.former]), int(name[conflict.buffer]),
         )  # fmt: skip
         first = kept.get(key)
-        kept[key] = conflict if first is None else first._replace(count=first.count + 1)
+        kept[key] = conflict if first is None else replace(first, count=first.count + 1)
     return list(kept.values())
 
 

@@ -24,7 +24,7 @@ Fix:
     Move the record behind the producer; ask for the current stream where it is used, not at start.
 
 Limits:
-    A hint. The hazard itself is the finding beside it. The nearest 32 waits of a line are looked at.
+    A hint. The hazard itself is the finding beside it. The nearest 32 waits of a line count.
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def merge_repeats(trace: Trace, findings: Sequence[Finding]) -> list[Finding]:
             ("site", int(trace.site[op])) if trace.site[op] >= 0 else ("op", op)
             for op in finding.ops
         )
-        key = (finding.rule, finding.kind, finding.confidence, finding.buffer, finding.nodes, sites)
+        key: tuple[object, ...] = (
+            finding.rule, finding.kind, finding.confidence, finding.buffer, finding.nodes, sites,
+        )  # fmt: skip
         if not finding.ops:
             key = (*key, finding.message)
         first = kept.get(key)

@@ -112,7 +112,8 @@ def _needless(order: HappensBefore, first: int, second: int, wait: int) -> bool:
     if not between.any():
         return False
     for access in np.flatnonzero(between).tolist():
-        same = after & (placed.places.base[placed.place] == placed.places.base[placed.place[access]])
+        base = placed.places.base[placed.place]
+        same = after & (base == base[access])
         same &= placed.write | placed.write[access]
         for place in np.unique(placed.place[same]).tolist():
             if placed.places.overlap(int(placed.place[access]), place) is not None:

@@ -7,15 +7,19 @@ narrowest edge that would.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from streamsan.checkers.conflicts import Conflict
 from streamsan.checkers.finding import Confidence, Finding, Severity, fingerprint
+from streamsan.checkers.graph_races import GraphRace
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.order.edges import Line
 from streamsan.traces.order.explain import last_common, nearly
 
 _DOES = {(False, False): "reads", (True, False): "writes"}
+LONGEST = 60
+"""Characters of a name in a sentence: kernel names run to thousands."""
 FULL_ACCOUNTS = 100
 """Findings that get the last common point and the near miss; each costs a walk over the trace."""
 
@@ -44,7 +48,7 @@ class Evidence:
     def call(self, op: int) -> str:
         """Name an op in a sentence: ``op 5 (memcpy)``."""
         view = self.trace[op]
-        name = view.name if len(view.name) <= 60 else view.name[:57] + "..."
+        name = view.name if len(view.name) <= LONGEST else view.name[: LONGEST - 3] + "..."
         return f"op {op} ({name})"
 
     def _account(self, op: int, node: int | None, does: str) -> dict[str, Any]:
@@ -131,6 +135,19 @@ class Evidence:
             fingerprint=self._fingerprint(code, conflict.kind, conflict.ops, buffer),
         )  # fmt: skip
 
+    def in_graph(self, code: str, name: str, severity: Severity, race: GraphRace) -> Finding:
+        """Make a finding of two nodes of one graph launch: its ops are that launch twice."""
+        launch, (i, j) = race.launch, race.nodes
+        message = (
+            f"nodes {i} ({race.words[0]}) and {j} ({race.words[1]}) of the graph that "
+            f"{self.call(launch)} runs both use {race.buffer}, and no edge of the graph orders them"
+        )
+        finding = self.make(
+            code, name, severity, race.kind, (launch, launch), message,
+            f"add an edge from node {i} to node {j} to the capture", buffer=race.buffer,
+        )  # fmt: skip
+        return replace(finding, nodes=race.nodes, range=race.range, count=race.times)
+
     def _does(self, access: int) -> str:
         placed = self.order.placed
         if placed.escape[access]:
@@ -156,7 +173,7 @@ class Evidence:
 
     def buffer_name(self, buffer: int) -> str:
         """Name a buffer."""
-        return self.trace.names[self.trace.buffers.name[buffer]]
+        return self.trace.names[int(self.trace.buffers.name[buffer])]
 
     def span(self, conflict: Conflict) -> tuple[int, int] | None:
         """Give (offset, length) of the bytes in conflict, within the conflict's buffer.

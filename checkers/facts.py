@@ -12,6 +12,7 @@ from streamsan.checkers.conflicts import Conflict, find_conflicts
 from streamsan.checkers.cycles import Cycle, find_cycles
 from streamsan.checkers.events import Waits
 from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.graph_races import GraphRace, graph_races
 from streamsan.checkers.lifetimes import Lifetimes
 from streamsan.checkers.regions import HotRegions
 from streamsan.checkers.settings import Settings
@@ -74,3 +75,8 @@ class Facts:
     def versions(self) -> Versions:
         """Copies into the same bytes, one after another."""
         return Versions(self.order)
+
+    @cached_property
+    def graph_races(self) -> list[GraphRace]:
+        """Conflicts between nodes of one graph."""
+        return graph_races(self.trace)

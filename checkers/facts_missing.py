@@ -42,9 +42,9 @@ def check(trace: Trace, waits: Waits, evidence: Evidence) -> Iterator[Finding]:
     for gap in (*trace.gaps, *_seen(trace, waits)):
         ops = () if gap.op is None else (gap.op,)
         finding = evidence.make(
-            *RULE.head, "facts-missing", ops, f"{gap.reason} ({gap.count})",
+            *RULE.head, "facts-missing", ops, f"{gap.reason} ({gap.times})",
             "record with every synchronisation, from the start",
-            details={"count": gap.count},
+            details={"times": gap.times},
         )  # fmt: skip
         yield finding
 

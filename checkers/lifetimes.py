@@ -12,7 +12,6 @@ from streamsan.traces.ops import Kind
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.order.edges import Line
 
-
 _DEVICE = (Line.STREAM, Line.SIDE)
 
 
@@ -72,7 +71,8 @@ class Lifetimes:
     @cached_property
     def device_in_flight(self) -> list[InFlight]:
         """Device memory freed under work of another stream than its owner's (SO201)."""
-        trace, found = self.order.trace, []
+        trace = self.order.trace
+        found: list[InFlight] = []
         for free, buffer in self.ends():
             if trace.buffers.space[buffer] in ("device", "managed"):
                 found.extend(self._under_device_free(free, buffer))
@@ -103,7 +103,7 @@ class Lifetimes:
         ends = [(f, b) for f, b in self.ends() if trace.buffers.space[b] in ("pinned", "pageable")]
         for op in np.flatnonzero(trace.kind == Kind.HOST_UNREGISTER).tolist():
             ends.append((op, int(trace.buffers.of_op[op])))
-        found = []
+        found: list[InFlight] = []
         for end, buffer in sorted(ends):
             over: tuple[int, ...] = (int(graph.op_node[end]),)
             released = graph.releases.get(buffer)

@@ -43,6 +43,9 @@ from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
 from streamsan.traces.ops import Kind
 
+SEVERAL = 2
+"""Streams with work in flight from which a device-wide wait is wider than a stream's."""
+
 
 def check(
     trace: Trace, blocking: Blocking, hot: HotRegions, evidence: Evidence
@@ -52,7 +55,7 @@ def check(
         return
     for op in np.flatnonzero(trace.kind == Kind.DEVICE_SYNCHRONIZE).tolist():
         drained = blocking.drained_by_host(op)
-        if op not in hot or len(drained) < 2:
+        if op not in hot or len(drained) < SEVERAL:
             continue
         last = max(drained)
         message = (

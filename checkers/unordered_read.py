@@ -36,16 +36,22 @@ from collections.abc import Iterator
 from streamsan.checkers.conflicts import Conflict
 from streamsan.checkers.evidence import Evidence
 from streamsan.checkers.finding import Finding
+from streamsan.checkers.graph_races import GraphRace
 from streamsan.checkers.rule import Rule
 
 
-def check(conflicts: list[Conflict], evidence: Evidence) -> Iterator[Finding]:
+def check(
+    conflicts: list[Conflict], graph_races: list[GraphRace], evidence: Evidence
+) -> Iterator[Finding]:
     """Report reads of unfinished writes between streams."""
     for conflict in conflicts:
         if conflict.on_device and conflict.kind == "RAW":
             fix = evidence.fix(conflict.first, conflict.second)
             hint = evidence.fix_words(fix, "let the reader's stream wait for the write")
             yield evidence.pair(*RULE.head, conflict, hint)
+    for race in graph_races:
+        if race.kind == "RAW":
+            yield evidence.in_graph(*RULE.head, race)
 
 
 RULE = Rule("SO101", "unordered-read", "error", ("accesses", "sync"), check)

@@ -142,7 +142,7 @@ class Oracle:
                     self.tenants[buffer] = tenant._replace(size=size)
 
     def _name(self, index: int) -> str:
-        return self.trace.names[self.trace.ranges.name[index]]
+        return self.trace.names[int(self.trace.ranges.name[index])]
 
     def _end(self, index: int) -> int:
         """Give the byte after the last of a range; a whole buffer shows one byte."""

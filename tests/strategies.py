@@ -8,7 +8,7 @@ do wrong (race, wait for nothing, hang, free too early) it does.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hypothesis import strategies as st
 
@@ -29,6 +29,12 @@ UNSIZED = ("u", "v")
 SIZE = 32
 """Bytes of an allocation: few, so that ranges meet often."""
 ADDRESSES: tuple[str | int | None, ...] = (None, None, "A", "A", "B", 4096, 4112)
+
+ALLOCATORS: tuple[o.Allocator, ...] = (
+    "plain", "caching", "caching_host", "mapped", "stream_ordered",
+)  # fmt: skip
+RESULTS: tuple[Literal["success", "not_ready"] | None, ...] = ("success", "not_ready", None)
+FLAGS: tuple[Literal["nonblocking", "blocking"], ...] = ("nonblocking", "blocking")
 
 
 class Program:
@@ -87,7 +93,8 @@ class Program:
             rows -= 1
         reach = max(rows - 1, 0) * stride + itemsize
         offset = self.rng.randrange(size - reach + 1)
-        shape, strides = (rows,), (stride,)
+        shape: tuple[int, ...] = (rows,)
+        strides: tuple[int, ...] = (stride,)
         if self.chance(30) and itemsize > 1:
             shape, strides, itemsize = (rows, itemsize), (stride, 1), 1
         if self.chance(20):
@@ -95,7 +102,7 @@ class Program:
             offset += max(rows - 1, 0) * stride
         return o.StridedRange(name, shape, strides, itemsize, offset)
 
-    def sets(self) -> dict[str, tuple[o.RangeSpec, ...]]:
+    def sets(self) -> dict[str, Any]:
         """Choose what a kernel reads and writes."""
         reads = tuple(self.range_of() for _ in range(self.rng.randrange(3)))
         writes = tuple(self.range_of() for _ in range(self.rng.randrange(2)))
@@ -111,7 +118,6 @@ class Program:
             return
         name = free[0]
         size = rng.choice((8, SIZE, SIZE, None))
-        allocators = ("plain", "caching", "caching_host", "mapped", "stream_ordered")
         given: dict[str, Any] = {
             "buffer": name,
             "bytes": size,
@@ -121,8 +127,10 @@ class Program:
         if self.chance(30):
             self.add(o.MallocAsync(**given, **self.stream()))
         else:
-            owner = self.stream() if self.chance(70) else {"thread": self.thread()}
-            self.add(o.Malloc(**given, allocator=rng.choice(allocators), **owner))
+            owner: dict[str, Any] = {"thread": self.thread()}
+            if self.chance(70):
+                owner = self.stream()
+            self.add(o.Malloc(**given, allocator=rng.choice(ALLOCATORS), **owner))
         self.live[name] = size
 
     def _address(self, name: str, size: int) -> dict[str, Any]:
@@ -175,10 +183,10 @@ class Program:
 
     def host(self) -> None:
         """Add an access by host code, by an agent, or an escape."""
-        cls = self.rng.choice((o.HostRead, o.HostWrite, o.HostRead, o.HostWrite, o.HostEscape))
-        agent = {"agent": self.rng.choice(("nic", "ipc"))} if self.chance(15) else {}
-        if cls is o.HostEscape:
-            agent = {}
+        sorts: tuple[Any, ...] = (o.HostRead, o.HostWrite, o.HostRead, o.HostWrite, o.HostEscape)
+        cls = self.rng.choice(sorts)
+        name = self.rng.choice((None, None, None, None, None, None, "nic", "ipc"))
+        agent: dict[str, Any] = {} if cls is o.HostEscape else {"agent": name}
         self.add(cls(buffer=self.range_of(), thread=self.thread(), **agent))
 
     def event(self) -> None:
@@ -192,7 +200,7 @@ class Program:
         elif word == "sync":
             self.add(o.EventSynchronize(event=name, thread=self.thread()))
         elif word == "query":
-            result = rng.choice(("success", "not_ready", None))
+            result = rng.choice(RESULTS)
             self.add(o.EventQuery(event=name, result=result, thread=self.thread()))
         else:
             cls = rng.choice((o.EventCreate, o.EventDestroy))
@@ -204,7 +212,7 @@ class Program:
         if word == 0:
             self.add(o.DeviceSynchronize(device=self.rng.randrange(2), thread=self.thread()))
         elif word == 1:
-            result = self.rng.choice(("success", "not_ready", None))
+            result = self.rng.choice(RESULTS)
             self.add(o.StreamQuery(result=result, **self.stream()))
         else:
             self.add(o.StreamSynchronize(**self.stream()))
@@ -212,10 +220,10 @@ class Program:
     def stream_life(self) -> None:
         """Destroy or create a stream; a created name may be another stream from here on."""
         name = self.rng.choice((*NONBLOCKING, "b1"))
-        flags = "blocking" if name == "b1" else "nonblocking"
         if self.chance(50):
             self.add(o.StreamDestroy(stream=name, thread=self.thread()))
         else:
+            flags = FLAGS[name == "b1"]
             self.add(o.StreamCreate(stream=name, flags=flags, priority=-1))
 
     def host_func(self) -> None:

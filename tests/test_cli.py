@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from streamsan import cli
-from streamsan.checkers.reports import outcome, workers
+from streamsan.checkers.reports import outcome, progress, workers
 from streamsan.checkers.reports.inputs import Input, find_inputs
 from streamsan.checkers.settings import Settings
 
+ROOT = Path(__file__).resolve().parent.parent
 HEADER: dict[str, Any] = {
     "format": "streamsan-trace", "version": 1, "name": "upload", "source": "hand",
     "sites": [
@@ -62,7 +63,8 @@ def run(capfd: pytest.CaptureFixture[str]) -> Run:
             status = cli.main(arguments)
         except SystemExit as end:
             status = int(end.code or 0)
-        return (status, *capfd.readouterr())
+        out, err = capfd.readouterr()
+        return status, out, err
 
     return command
 
@@ -86,6 +88,15 @@ def test_the_whole_output(
 
     golden(f"lint.{form}", out)
     assert (status, err) == (1, "")
+
+
+def test_the_readme_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "88")
+
+    _, out, _ = run("lint", "examples/row_recycle_war_buggy.trace.jsonl")
+
+    assert f"```text\n{out}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_statistics_take_the_place_of_the_findings(run: Run) -> None:
@@ -244,7 +255,7 @@ def test_a_damaged_trace_is_linted_and_exits_with_2(run: Run, folder: Path) -> N
 
 
 def test_an_error_of_our_own_costs_one_file(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = outcome._lint
+    sound = outcome._lint  # pyright: ignore[reportPrivateUsage]
 
     def unsound(given: Input, settings: Settings) -> outcome.Outcome:
         if given.path == "clean.trace.jsonl":
@@ -352,6 +363,30 @@ def test_a_process_that_dies_costs_one_file() -> None:
     assert [i for i in found if found[i].failed] == [2]
     assert "died" in found[2].reason
     assert all(found[i].ops == 8 for i in found if i != 2)
+
+
+# --- the bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("paths", [["clean.trace.jsonl"], ["."]])
+def test_a_bar_on_a_terminal_for_what_takes_long(
+    run: Run, monkeypatch: pytest.MonkeyPatch, paths: list[str]
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+
+    plain = run("lint", *paths)
+    assert screen.getvalue() == ""
+    monkeypatch.setattr(progress, "WORTH_IT", 1)
+
+    assert run("lint", *paths) == plain
+    assert "linting" in screen.getvalue()
 
 
 # --- endings

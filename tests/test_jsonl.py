@@ -103,7 +103,7 @@ def test_the_header_keeps_what_it_does_not_know() -> None:
 
 
 def test_damage_and_gaps_survive_conversion() -> None:
-    source = HEADER.replace("1}", '1,"gaps":[{"reason":"r","count":2,"op":0}],"damage":'
+    source = HEADER.replace("1}", '1,"gaps":[{"reason":"r","times":2,"op":0}],"damage":'
                             '{"reason":"cut","kept":1,"lost":null,"line":3}}')  # fmt: skip
     trace = load((source + '{"op":"mark"}').encode())
 

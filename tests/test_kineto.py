@@ -48,7 +48,7 @@ def ops(trace: Trace, kind: int) -> list[Op]:
 
 
 def gaps(trace: Trace) -> dict[str, int]:
-    return {gap.reason: gap.count for gap in trace.gaps}
+    return {gap.reason: gap.times for gap in trace.gaps}
 
 
 def gap(trace: Trace, start: str) -> int:

@@ -18,8 +18,8 @@ from streamsan.traces.text import parse
 if TYPE_CHECKING:
     from streamsan.traces.model import Trace
 
-PROGRAMS = 3600
-BATCHES = 12
+PROGRAMS = 3000
+BATCHES = 10
 ASKED = 80
 """Pairs of ops a program whose order is asked for."""
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from streamsan.traces import ops as o
 from streamsan.traces.check import OpError, check_nodes, check_ranges, check_sites, is_deep
 from streamsan.traces.intern import Names, RangeTable
+from streamsan.traces.graph_nodes import node_sets
 from streamsan.traces.layout import LAYOUTS, MENTION, SINGLE_RANGES, Layout
 from streamsan.traces.model import NONE, Damage, Gap, Ranges, Trace
 
@@ -162,6 +163,8 @@ class TraceBuilder:
                 given = [op.writes for op in mine]
             else:
                 given = [getattr(op, field) for op in mine]
+            if cls is o.GraphCapture:
+                given = [_captured(op, field) for op in mine]
             where, counts = at, None
             if field not in SINGLE_RANGES:
                 if cls is o.GraphLaunch:
@@ -276,6 +279,13 @@ class _Columns(dict[str, NDArray[Any]]):
         """Set one field of the ``bits`` column at some ops."""
         if codes.count(0) != len(codes):
             self["bits"][at] |= np.array(codes, np.uint16) << np.uint16(4 * place)
+
+
+def _captured(op: o.GraphCapture, field: str) -> tuple[o.RangeSpec, ...]:
+    """Give a capture's own set, or that of its nodes where it has no sets of its own."""
+    if op.nodes is None or op.reads or op.writes:
+        return op.reads if field == "reads" else op.writes
+    return node_sets(op.nodes)[field == "writes"]
 
 
 def _first_bad(mine: Sequence[Any], at: At, field: str) -> int:

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from streamsan.traces import ops as o
+from streamsan.traces.graph_nodes import parse_node
 from streamsan.traces.instances import is_kind
 from streamsan.traces.intern import Names, RangeTable
 from streamsan.traces.layout import LAYOUTS, SINGLE_RANGES
@@ -98,21 +99,13 @@ def _check_node(node: Mapping[str, Any], index: int, count: int) -> None:
         type(a) is not int or not 0 <= a < count or a == index for a in after
     ):
         raise ValueError("'after' must be a list of the indices of other nodes")
-    word = node.get("op")
-    if word not in o.WORDS:
-        raise ValueError(f"unknown op {str(word)[:80]!r}")
-    cls = o.OPS[o.WORDS.index(word)]
-    known = set(cls.__struct_encode_fields__) | {"op"}
     try:
-        op = msgspec.convert({k: v for k, v in node.items() if k in known}, cls)
+        accesses = parse_node(node).accesses
     except msgspec.ValidationError as error:
         raise ValueError(in_words(error)) from None
     table = RangeTable(Names())
-    for field, _ in LAYOUTS[cls].ranges:
-        given = getattr(op, field)
-        for spec in (given,) if field in SINGLE_RANGES else given or ():
-            if spec is not None:
-                table[spec]
+    for _, spec in accesses:
+        table[spec]
 
 
 def _check_circle(after: Sequence[Sequence[int]]) -> None:

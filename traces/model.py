@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsan.traces import ops as o
+from streamsan.traces.graph_nodes import node_sets
 from streamsan.traces.instances import Buffers, Streams, find_buffers, find_streams
 from streamsan.traces.layout import LAYOUT_OF_KIND, SINGLE_RANGES
 from streamsan.traces.ops import Header, Kind
@@ -42,7 +43,7 @@ class Gap(NamedTuple):
     """Facts that a whole file does not hold (rule SO902): one kind of gap, how often, first op."""
 
     reason: str
-    count: int
+    times: int
     op: int | None
 
 
@@ -160,7 +161,7 @@ class Op:
     @property
     def name(self) -> str:
         """The op's name; its own word where it has none."""
-        index = self.trace.name[self.id]
+        index = int(self.trace.name[self.id])
         return self.word if index < 0 else self.trace.names[index]
 
     @property
@@ -172,7 +173,7 @@ class Op:
     @property
     def thread(self) -> str:
         """The host thread that issued it."""
-        return self.trace.names[self.trace.thread[self.id]]
+        return self.trace.names[int(self.trace.thread[self.id])]
 
     @property
     def device(self) -> int:
@@ -250,6 +251,11 @@ class Op:
                 found[mode_field] = tuple(given)
         _set_base(found, trace, i)
         found.update(trace.extras.get(i, {}))
+        if "nodes" in found and self.kind == Kind.GRAPH_CAPTURE:
+            sets = (found.get("reads", ()), found.get("writes", ()))
+            if sets == node_sets(found["nodes"]):  # made from the nodes, and made again from them
+                found.pop("reads", None)
+                found.pop("writes", None)
         return found
 
 
@@ -279,7 +285,7 @@ def _set_base(found: dict[str, Any], trace: Trace, i: int) -> None:
         if value != NONE:
             found[key] = value
     if trace.tag[i] >= 0:
-        import msgspec  # noqa: PLC0415  (only views of tagged ops pay for it)
+        import msgspec  # only views of tagged ops pay for it
 
         found["tag"] = msgspec.json.decode(trace.tags[trace.tag[i]])
 

@@ -50,10 +50,10 @@ def rules_text(listed: Sequence[Rule]) -> str:
                 (rule.code, "bold"), f"  {rule.name:{wide}}  ",
                 (f"{rule.severity:7}", COLOURS[rule.severity]), "  ",
             )  # fmt: skip
-            titles = Text(rule.title).wrap(console, max(console.width - len(head), 20))
+            margin = len(head)
+            titles = Text(rule.title).wrap(console, max(console.width - margin, 20))
             for i, line in enumerate(titles):
-                line.rstrip()
-                yield (Text(" " * len(head)) if i else head).append_text(line)
+                yield (Text(" " * margin) if i else head).append_text(line)
 
     return render(console, parts())
 

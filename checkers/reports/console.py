@@ -49,7 +49,7 @@ def say(kind: str, message: str) -> None:
 def escape_what_the_encoding_lacks() -> None:
     """Let a name that the terminal's encoding lacks become an escape, not an exception."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 

@@ -7,7 +7,7 @@ buffer that is only ever touched whole is one atom.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,8 @@ from streamsan.traces.order.placed import Places
 Ints = NDArray[np.int32]
 
 
-class Atoms(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Atoms:
     """The atoms of place ``p`` are ``atom[start[p]:start[p + 1]]``."""
 
     count: int
@@ -68,9 +69,10 @@ def _signatures(
     """
     words = np.random.default_rng(20240229).integers(1, 2**63, size=count, dtype=np.uint64)
     toggles = words[np.concatenate([owner, owner])][order]
-    running = np.bitwise_xor.accumulate(toggles)
+    running: NDArray[np.uint64] = np.bitwise_xor.accumulate(toggles)
     last_of_edge = np.append(np.flatnonzero(fresh)[1:] - 1, len(order) - 1)
-    return running[last_of_edge]
+    found: NDArray[np.uint64] = running[last_of_edge]
+    return found
 
 
 def _collect(

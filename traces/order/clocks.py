@@ -77,10 +77,8 @@ class ClockMaker:
                 fresh = current = current.copy()
             other = self.rows[self.row[source]]
             for i in range(self.lanes):
-                if other[i] > current[i]:
-                    current[i] = other[i]
-            if position > current[from_lane]:
-                current[from_lane] = position
+                current[i] = max(current[i], other[i])
+            current[from_lane] = max(current[from_lane], position)
         if fresh is not None:
             row = self.lane_row[lane] = len(self.rows)
             self.rows.append(fresh)

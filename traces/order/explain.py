@@ -107,7 +107,8 @@ def _between(order: HappensBefore, source: int, target: int) -> NDArray[np.intp]
     mine[clocks.lane[target]] = clocks.position[target]
     near = np.flatnonzero(clocks.position[ends] <= mine[clocks.lane[ends]])
     after = clocks.before(source, starts[near]) | (starts[near] == source)
-    return near[after]
+    found: NDArray[np.intp] = near[after]
+    return found
 
 
 def _steps(order: HappensBefore, source: int, chain: list[int], target: int) -> Iterator[Step]:

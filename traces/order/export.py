@@ -117,8 +117,9 @@ def write_graph(graph: nx.DiGraph[int], fmt: str, stream: IO[str]) -> None:
 
 def _sorted(graph: nx.DiGraph[int]) -> nx.DiGraph[int]:
     found: nx.DiGraph[int] = nx.DiGraph()
-    found.add_nodes_from(sorted(graph.nodes(data=True), key=lambda n: n[0]))
-    found.add_edges_from(sorted(graph.edges(data=True), key=lambda e: e[:2]))
+    for node in sorted(graph):
+        found.add_node(node, **graph.nodes[node])
+    found.add_edges_from(sorted(graph.edges(data=True), key=lambda e: (e[0], e[1])))
     return found
 
 

@@ -25,7 +25,7 @@ from streamsan.traces.order.scan import Covered, Pairs, scan
 from streamsan.traces.order.settle import settle
 
 if TYPE_CHECKING:
-    import networkx
+    import networkx as nx
 
     from streamsan.traces.order.explain import Near, Step
 
@@ -231,7 +231,7 @@ class HappensBefore:
 
         return nearly(self, a, b)
 
-    def to_networkx(self) -> networkx.DiGraph[int]:
+    def to_networkx(self) -> nx.DiGraph[int]:
         """Give the explicit graph: a node per step, edges labelled with their reasons."""
         from streamsan.traces.order.export import to_networkx
 

@@ -108,7 +108,7 @@ class _Walk:
         self._satisfy(wait.node)
 
     def _common(self, writes: list[int]) -> list[int]:
-        if len(writes) < 2:
+        if len(writes) <= 1:
             return writes
         clocks = [self.maker.inclusive(w) for w in writes]
         meet = [min(column) for column in zip(*clocks, strict=True)]
