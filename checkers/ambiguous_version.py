@@ -43,9 +43,7 @@ from streamsan.checkers.rule import Rule
 from streamsan.checkers.versions import Versions
 
 
-def check(
-    conflicts: list[Conflict], versions: Versions, evidence: Evidence
-) -> Iterator[Finding]:
+def check(conflicts: list[Conflict], versions: Versions, evidence: Evidence) -> Iterator[Finding]:
     """Report reads that may get either of two copies."""
     for conflict in conflicts:
         waited = versions.waited(conflict) if conflict.is_host_read else None

@@ -10,7 +10,7 @@ import numpy as np
 from streamsan.traces.ops import Kind
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.order.edges import Line
-from streamsan.traces.order.lowering import copy_kind
+from streamsan.traces.order.semantics import copy_kind
 
 WORK = (
     Kind.LAUNCH,

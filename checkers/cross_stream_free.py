@@ -65,9 +65,8 @@ def _finding(flight: InFlight, evidence: Evidence) -> Finding:
         label = order.trace.streams.label[owner]
         fix["wait"] = {"before": free, "stream": label}
         user = fix["record"]["stream"]
-        hint = (
-            f"call record_stream({user}) on {buffer} before the free, or "
-            + evidence.fix_words(fix, "")
+        hint = f"call record_stream({user}) on {buffer} before the free, or " + evidence.fix_words(
+            fix, ""
         )
     message = (
         f"{evidence.call(free)} frees {buffer} while {evidence.call(access)} on "
@@ -84,6 +83,4 @@ def _finding(flight: InFlight, evidence: Evidence) -> Finding:
     )  # fmt: skip
 
 
-RULE = Rule(
-    "SO201", "cross-stream-free", "warning", ("accesses", "sync", "memory"), check
-)
+RULE = Rule("SO201", "cross-stream-free", "warning", ("accesses", "sync", "memory"), check)

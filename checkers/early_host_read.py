@@ -41,9 +41,7 @@ from streamsan.checkers.rule import Rule
 from streamsan.checkers.versions import Versions
 
 
-def check(
-    conflicts: list[Conflict], versions: Versions, evidence: Evidence
-) -> Iterator[Finding]:
+def check(conflicts: list[Conflict], versions: Versions, evidence: Evidence) -> Iterator[Finding]:
     """Report host reads that come too early."""
     for conflict in conflicts:
         if not conflict.is_host_read or versions.waited(conflict) is not None:

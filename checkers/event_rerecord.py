@@ -67,8 +67,10 @@ def check(
             if lost:
                 severity = _severity(order, conflicts, lost, wait)
                 yield _lost(evidence, generation, bound, wait, severity)
-            elif trace.header.complete.accesses and captured and _needless(
-                order, generation.record, bound.record, wait
+            elif (
+                trace.header.complete.accesses
+                and captured
+                and _needless(order, generation.record, bound.record, wait)
             ):
                 yield _late(evidence, generation, bound, wait)
 

@@ -64,13 +64,11 @@ class Evidence:
     def site_key(self, ops: tuple[int, ...]) -> tuple[object, ...]:
         """Give the cause's identity: the sites; an op without one is a site of its own."""
         sites = self.trace.site
-        return tuple(
-            ("site", int(sites[op])) if sites[op] >= 0 else ("op", op) for op in ops
-        )
+        return tuple(("site", int(sites[op])) if sites[op] >= 0 else ("op", op) for op in ops)
 
     # --- findings
 
-    def make(
+    def make(  # noqa: PLR0917 - the parts of a finding, in their order
         self,
         code: str,
         name: str,

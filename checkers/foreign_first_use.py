@@ -45,9 +45,7 @@ from streamsan.checkers.rule import Rule
 from streamsan.traces.ops import Kind
 
 
-def check(
-    conflicts: list[Conflict], lifetimes: Lifetimes, evidence: Evidence
-) -> Iterator[Finding]:
+def check(conflicts: list[Conflict], lifetimes: Lifetimes, evidence: Evidence) -> Iterator[Finding]:
     """Report conflicts between tenants of one memory."""
     trace = evidence.trace
     told = {

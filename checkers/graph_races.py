@@ -45,17 +45,16 @@ def graph_races(trace: Trace) -> list[GraphRace]:
             capture_of[graph] = op
         elif graph in capture_of:
             launches.setdefault(capture_of[graph], []).append(op)
-    found = []
+    found: list[GraphRace] = []
     for capture, ops in launches.items():
         nodes = [parse_node(raw) for raw in trace[capture].extras.get("nodes", ())]
-        for race in _races(nodes):
-            found.append(race._replace(launch=ops[0], times=len(ops)))
+        found.extend(race._replace(launch=ops[0], times=len(ops)) for race in _races(nodes))
     return found
 
 
 def _races(nodes: Sequence[Node]) -> list[GraphRace]:
     before = _ancestors(nodes)
-    found = []
+    found: list[GraphRace] = []
     for j, later in enumerate(nodes):
         for i, earlier in enumerate(nodes[:j]):
             if i not in before[j] and j not in before[i]:

@@ -99,19 +99,20 @@ class Lifetimes:
     def host_in_flight(self) -> list[InFlight]:
         """Host memory freed or unregistered under work in flight (SO203)."""
         trace, graph = self.order.trace, self.order.graph
-        lines = (*_DEVICE, Line.TASK)
         ends = [(f, b) for f, b in self.ends() if trace.buffers.space[b] in ("pinned", "pageable")]
-        for op in np.flatnonzero(trace.kind == Kind.HOST_UNREGISTER).tolist():
-            ends.append((op, int(trace.buffers.of_op[op])))
+        unregistered = np.flatnonzero(trace.kind == Kind.HOST_UNREGISTER).tolist()
+        ends.extend((op, int(trace.buffers.of_op[op])) for op in unregistered)
         found: list[InFlight] = []
         for end, buffer in sorted(ends):
             over: tuple[int, ...] = (int(graph.op_node[end]),)
             released = graph.releases.get(buffer)
             if released is not None and released.free == end:
                 over = (*over, *released.nodes)
-            for access in self.last_on_each_line(buffer, end, lines):
-                if not self.over_at(access, over):
-                    found.append(InFlight(access, end, buffer, self._reuse(access, buffer)))
+            found.extend(
+                InFlight(access, end, buffer, self._reuse(access, buffer))
+                for access in self.last_on_each_line(buffer, end, (*_DEVICE, Line.TASK))
+                if not self.over_at(access, over)
+            )
         return found
 
     def _reuse(self, access: int, buffer: int) -> int | None:

@@ -104,9 +104,7 @@ def _called_before(order: HappensBefore, record: int, wait: int) -> bool:
     before = _host_nodes(order, wait)
     nexts = after[graph.node_op[after] > record]
     lasts = before[graph.node_op[before] < wait]
-    return bool(
-        len(nexts) and len(lasts) and order.clocks.is_before(int(nexts[0]), int(lasts[-1]))
-    )
+    return bool(len(nexts) and len(lasts) and order.clocks.is_before(int(nexts[0]), int(lasts[-1])))
 
 
 def _host_nodes(order: HappensBefore, op: int) -> np.ndarray:

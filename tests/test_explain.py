@@ -61,6 +61,20 @@ def test_why(text: str, a: int, b: int, chain: list[tuple[int, int, str]]) -> No
     assert told(text, a, b) == chain
 
 
+def test_why_prefers_fewer_edges_over_an_earlier_one() -> None:
+    # from m two edges lead to b: the first of them leaves before the short way in arrives
+    text = """
+        a: launch; a: record e
+        x: wait e; x: record f
+        m: wait f; m: record g; m: wait e; m: record h
+        b: wait g; b: wait h; b: launch
+    """
+
+    assert told(text, 0, 10) == [
+        (0, 1, "R1"), (1, 6, "R6"), (6, 7, "R1"), (7, 9, "R6"), (9, 10, "R1"),
+    ]  # fmt: skip
+
+
 def test_a_step_reads_well() -> None:
     steps = why(order_of('s1: launch "fill\\u001b" w=a; s1: record e; s2: wait e'), 0, 2)
 

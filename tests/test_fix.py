@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from streamsan.checkers import Finding, check
 from streamsan.checkers.fix import apply_fix
 from streamsan.traces import Trace, load

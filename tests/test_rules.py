@@ -1,10 +1,11 @@
-"""Every rule's docstring is its test: its Bad trace gives its code, its Good trace gives nothing."""
+"""A rule's docstring is its test: its Bad trace gives its code, its Good trace gives nothing."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
+
 from streamsan.checkers import check
 from streamsan.checkers.rule import HEADINGS, Rule, chosen, rules
 from streamsan.traces import Trace

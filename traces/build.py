@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from streamsan.traces import ops as o
 from streamsan.traces.check import OpError, check_nodes, check_ranges, check_sites, is_deep
-from streamsan.traces.intern import Names, RangeTable
 from streamsan.traces.graph_nodes import node_sets
+from streamsan.traces.intern import Names, RangeTable
 from streamsan.traces.layout import LAYOUTS, MENTION, SINGLE_RANGES, Layout
 from streamsan.traces.model import NONE, Damage, Gap, Ranges, Trace
 

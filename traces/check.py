@@ -16,7 +16,6 @@ from streamsan.traces import ops as o
 from streamsan.traces.graph_nodes import parse_node
 from streamsan.traces.instances import is_kind
 from streamsan.traces.intern import Names, RangeTable
-from streamsan.traces.layout import LAYOUTS, SINGLE_RANGES
 from streamsan.traces.words import in_words
 
 if TYPE_CHECKING:

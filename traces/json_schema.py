@@ -55,9 +55,10 @@ def _adapted(part: Any) -> Any:
 
 
 def _allow_node(capture: dict[str, Any]) -> None:
-    """Say that a node is an op which may name the nodes before it."""
+    """Say that a node is an op which may name the nodes before it; it needs no stream."""
     after = {"type": "array", "items": {"type": "integer", "minimum": 0}}
-    node = {"allOf": [{"$ref": "#/$defs/Op"}, {"properties": {"after": after}}]}
+    keys = {"op": {"enum": sorted(o.WORDS)}, "after": after}
+    node = {"type": "object", "required": ["op"], "properties": keys}
     for choice in capture["properties"]["nodes"]["anyOf"]:
         if choice.get("type") == "array":
             choice["items"] = node

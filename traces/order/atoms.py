@@ -75,7 +75,7 @@ def _signatures(
     return found
 
 
-def _collect(
+def _collect(  # noqa: PLR0917 - intervals as parallel arrays
     owner: NDArray[np.int64],
     first: NDArray[np.int64],
     last: NDArray[np.int64],

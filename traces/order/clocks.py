@@ -84,12 +84,6 @@ class ClockMaker:
             self.rows.append(fresh)
         self.row[node] = row
 
-    def inclusive(self, node: int) -> list[int]:
-        """Give the clock of what is before or at a node."""
-        clock = self.rows[self.row[node]].copy()
-        clock[self.lane[node]] = self.position[node]
-        return clock
-
     def finish(self, rank: Ints | None, stuck: tuple[tuple[int, int], ...] = ()) -> Clocks:
         """Freeze."""
         return Clocks(

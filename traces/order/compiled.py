@@ -15,7 +15,7 @@ from streamsan.traces.order.clocks import Clocks
 from streamsan.traces.order.compiled_actions import Action, choose_actions, quiet_frees
 from streamsan.traces.order.compiled_columns import GrowingColumn, IndexMap, Ints
 from streamsan.traces.order.graph import Release
-from streamsan.traces.order.lowering import Lowering
+from streamsan.traces.order.semantics import Lowering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

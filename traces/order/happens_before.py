@@ -19,9 +19,9 @@ from streamsan.traces.order.atoms import find_atoms
 from streamsan.traces.order.clocks import Clocks, close
 from streamsan.traces.order.edges import Line
 from streamsan.traces.order.graph import Graph
-from streamsan.traces.order.lowering import Lowering
 from streamsan.traces.order.placed import Placed, place_accesses
 from streamsan.traces.order.scan import Covered, Pairs, scan
+from streamsan.traces.order.semantics import Lowering
 from streamsan.traces.order.settle import settle
 
 if TYPE_CHECKING:

@@ -108,9 +108,7 @@ def place_accesses(trace: Trace, graph: Graph, clocks: Clocks) -> Placed:
     )  # fmt: skip
 
 
-def _happening(
-    trace: Trace, graph: Graph
-) -> tuple[Ints, NDArray[np.uint8], Ints, Ints, Ints]:
+def _happening(trace: Trace, graph: Graph) -> tuple[Ints, NDArray[np.uint8], Ints, Ints, Ints]:
     """Give op, mode, range, buffer and index of each access that happens."""
     op, mode, index = trace.access_op, trace.access_mode, trace.access_range
     owner = trace.buffers.of_access

@@ -7,6 +7,8 @@ long as they are ordered, so memory does not grow with the number of reads.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +34,9 @@ class Covered:
         )
 
 
-def scan(clocks: Clocks, placed: Placed, atoms: Atoms, covered: Covered) -> Pairs:
+def scan(  # noqa: C901, PLR0912 - one pass, inlined: a call a step would double its cost
+    clocks: Clocks, placed: Placed, atoms: Atoms, covered: Covered
+) -> Pairs:
     """Give pairs of accesses (indices into ``placed``), shape (pairs, 2), each pair once."""
     lane, position = clocks.lane.tolist(), clocks.position.tolist()
     row_of, rows = clocks.row.tolist(), clocks.rows.tolist()
@@ -40,7 +44,7 @@ def scan(clocks: Clocks, placed: Placed, atoms: Atoms, covered: Covered) -> Pair
     writes, escapes = placed.write.tolist(), placed.escape.tolist()
     buffer_of = placed.places.buffer.tolist()
     start = atoms.start.tolist()
-    spans = [atoms.atom[a:b].tolist() for a, b in zip(start[:-1], start[1:], strict=True)]
+    spans = [atoms.atom[a:b].tolist() for a, b in pairwise(start)]
     last_write = [-1] * atoms.count
     reads: list[int | dict[int, int]] = [-1] * atoms.count
     found: dict[tuple[int, int], None] = {}

@@ -1,22 +1,32 @@
 """Order the nodes of a graph whose edges may point backwards in the file.
 
 A wait on a value, an await, a collective or a late thread start may depend on something issued
-later (R45, R50, R51). Nodes are placed as soon as everything before them is: Kahn's algorithm,
-lowest node first. Where nothing can move, either a value wait has a write that meets it, and what
-ALL such writes come after is certain (R45), or the program hangs: the edges that can never be met
-are kept as ``stuck`` (rules SO601 to SO603) and the walk goes on without them.
+later (R45, R50, R51). What must come before a node is then the greatest solution of
+
+    must(node) = union of must(p) and p, over its predecessors p
+    must(wait) = also the intersection of must(w) and w, over the writes w that can meet it
+
+Such a set holds a first part of every lane, so it is a clock: a union is a maximum, an
+intersection a minimum, and a node of which nothing is known yet is above every clock. A node that
+stays so never runs: the program hangs there. The edges that can never be met are kept as ``stuck``
+(rules SO601 to SO603) and the walk goes on without them.
 """
 
 from __future__ import annotations
 
 import heapq
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamsan.traces.order.clocks import ClockMaker, Clocks
+from streamsan.traces.order.clocks import Clocks
 from streamsan.traces.order.edges import Reason
-from streamsan.traces.order.graph import Graph, ValueWait
+from streamsan.traces.order.graph import Graph
+
+Clock = list[int]
+"""The last position on each lane that is before or at a node."""
 
 
 class Settled(NamedTuple):
@@ -28,136 +38,142 @@ class Settled(NamedTuple):
 
 class _Walk:
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.maker = ClockMaker(graph)
         count = len(graph.node_lane)
-        start, order = graph.incoming
-        sources = graph.edge_source[order].tolist()
-        self.sources = [sources[start[n] : start[n + 1]] for n in range(count)]
+        self.lanes = len(graph.lane_label)
+        self.lane: list[int] = graph.node_lane.tolist()
+        self.position = _positions(graph)
+        self.sources: list[list[int]] = [[] for _ in range(count)]
         self.targets: list[list[int]] = [[] for _ in range(count)]
-        self.missing = [0] * count
-        previous = graph.previous.tolist()
-        self.waits = {w.node: w for w in graph.value_waits}
-        for node in range(count):
-            before = [*self.sources[node], *([previous[node]] if previous[node] >= 0 else [])]
-            self.missing[node] = len(before) + (node in self.waits)
-            for source in before:
-                self.targets[source].append(node)
-        self.previous = previous
-        self.placed = [-1] * count
-        self.ready = [n for n in range(count) if not self.missing[n]]
+        for source, target in zip(graph.edge_source, graph.edge_target, strict=True):
+            self._link(int(source), int(target))
+        for node, before in enumerate(graph.previous.tolist()):
+            if before >= 0:
+                self._link(before, node)
+        self.writes = {wait.node: wait.writes for wait in graph.value_waits}
+        self.clock: list[Clock | None] = [None] * count
+        self.meet: dict[int, Clock | None] = dict.fromkeys(self.writes)
+        self.todo = [n for n in range(count) if not self.sources[n]]
         self.stuck: list[tuple[int, int]] = []
-        self.met: list[tuple[int, int]] = []
-        self.done = 0
+
+    def _link(self, source: int, target: int) -> None:
+        self.sources[target].append(source)
+        self.targets[source].append(target)
 
     def run(self) -> None:
-        heapq.heapify(self.ready)
+        heapq.heapify(self.todo)
         while True:
             self._drain()
-            if self.done == len(self.placed):
+            if not self._meet() and not self._break():
                 return
-            if not self._meet():
-                self._break()
 
     def _drain(self) -> None:
-        while self.ready:
-            node = heapq.heappop(self.ready)
-            self.maker.place(node, self.sources[node])
-            self.placed[node] = self.done
-            self.done += 1
-            for target in self.targets[node]:
-                self._satisfy(target)
+        """Spread what is known: a node is known once all its predecessors are."""
+        while self.todo:
+            node = heapq.heappop(self.todo)
+            clock = self._union(node)
+            if clock is not None and clock != self.clock[node]:
+                self.clock[node] = clock
+                for target in self.targets[node]:
+                    heapq.heappush(self.todo, target)
 
-    def _satisfy(self, node: int) -> None:
-        self.missing[node] -= 1
-        if self.missing[node] == 0:
-            heapq.heappush(self.ready, node)
+    def _union(self, node: int) -> Clock | None:
+        clocks = [self.clock[s] for s in self.sources[node]]
+        if node in self.writes:
+            clocks.append(self.meet[node])
+        known = [c for c in clocks if c is not None]
+        if len(known) < len(clocks):
+            return None
+        found = list(map(max, zip(*known, strict=True))) if known else [0] * self.lanes
+        found[self.lane[node]] = self.position[node]
+        return found
 
     def _meet(self) -> bool:
-        """Resolve one value wait that some placed write can meet."""
-        candidates = [w for w in self.waits.values() if any(self.placed[n] >= 0 for n in w.writes)]
-        if not candidates:
-            unmeetable = [w for w in self.waits.values() if not w.writes]
-            for wait in unmeetable:
-                self._resolve(wait, [])
-            return bool(unmeetable)
-        for wait in candidates:
-            after = self._after(wait.node)
-            if all(self.placed[n] >= 0 or n in after for n in wait.writes):
-                self._resolve(wait, [n for n in wait.writes if self.placed[n] >= 0])
-                return True
-        wait = candidates[0]
-        self._resolve(wait, [n for n in wait.writes if self.placed[n] >= 0])
-        return True
+        """Bring the value waits up to date: what ALL writes that may meet one come after (R45).
 
-    def _after(self, node: int) -> set[int]:
-        seen, todo = {node}, [node]
-        while todo:
-            for target in self.targets[todo.pop()]:
-                if target not in seen:
-                    seen.add(target)
-                    todo.append(target)
-        return seen
+        A write of which nothing is known takes nothing away: it may be behind this very wait.
+        """
+        changed = False
+        for wait, writes in self.writes.items():
+            known = [c for c in (self.clock[w] for w in writes) if c is not None]
+            common = list(map(min, zip(*known, strict=True))) if known else None
+            if not writes:
+                common = [0] * self.lanes  # nothing in the trace meets it: nothing follows
+            if common != self.meet[wait]:
+                self.meet[wait] = common
+                heapq.heappush(self.todo, wait)
+                changed = True
+        return changed
 
-    def _resolve(self, wait: ValueWait, writes: list[int]) -> None:
-        """Put what all the writes come after before the wait (R45: the meet of their clocks)."""
-        del self.waits[wait.node]
-        for source in self._common(writes):
-            self.sources[wait.node].append(source)
-            self.met.append((source, wait.node))
-        self._satisfy(wait.node)
-
-    def _common(self, writes: list[int]) -> list[int]:
-        if len(writes) <= 1:
-            return writes
-        clocks = [self.maker.inclusive(w) for w in writes]
-        meet = [min(column) for column in zip(*clocks, strict=True)]
-        lane, position = self.maker.lane, self.maker.position
-        return [
-            n
-            for n, rank in enumerate(self.placed)
-            if rank >= 0 and meet[lane[n]] and position[n] == meet[lane[n]]
-        ]
-
-    def _break(self) -> None:
-        """Let the lowest node that waits for ever go on, and remember for what it waited."""
-        node = next(n for n, rank in enumerate(self.placed) if rank < 0)
-        if node in self.waits:
-            wait = self.waits.pop(node)
-            self.stuck.extend((write, node) for write in wait.writes)
-            self._satisfy(node)
-            return
-        for source in [s for s in self.sources[node] if self.placed[s] < 0]:
+    def _break(self) -> bool:
+        """Let the lowest node that never runs go on, and remember for what it waited."""
+        node = next((n for n, clock in enumerate(self.clock) if clock is None), None)
+        if node is None:
+            return False
+        for source in [s for s in self.sources[node] if self.clock[s] is None]:
             self.stuck.append((source, node))
             self.sources[node].remove(source)
             self.targets[source].remove(node)
-            self._satisfy(node)
+        if node in self.writes and self.meet[node] is None:
+            self.stuck.extend((write, node) for write in self.writes.pop(node))
+        heapq.heappush(self.todo, node)
+        return True
+
+    def met(self) -> list[tuple[int, int]]:
+        """Give the last node on each lane that each value wait comes after, as edges."""
+        at = {(lane, p): n for n, (lane, p) in enumerate(zip(self.lane, self.position, strict=True))}
+        found = []
+        for wait, common in self.meet.items():
+            if wait in self.writes and common is not None:
+                found.extend((at[lane, p], wait) for lane, p in enumerate(common) if p)
+        return found
+
+
+def _positions(graph: Graph) -> list[int]:
+    found = [0] * len(graph.node_lane)
+    for node, before in enumerate(graph.previous.tolist()):
+        found[node] = 1 if before < 0 else found[before] + 1
+    return found
 
 
 def settle(graph: Graph) -> Settled:
-    """Sort, resolve and close a graph; its nodes keep their numbers."""
+    """Order, resolve and close a graph; its nodes keep their numbers."""
     walk = _Walk(graph)
     walk.run()
-    met = np.array(walk.met, np.int32).reshape(-1, 2)
+    met = np.array(walk.met(), np.int32).reshape(-1, 2)
     stuck = set(walk.stuck)
-    keep = np.array(
-        [
-            (int(s), int(t)) not in stuck
-            for s, t in zip(graph.edge_source, graph.edge_target, strict=True)
-        ],
-        dtype=bool,
-    )
-    settled = Graph(
-        lane_label=graph.lane_label, lane_line=graph.lane_line, node_lane=graph.node_lane,
-        node_op=graph.node_op,
+    pairs = zip(graph.edge_source.tolist(), graph.edge_target.tolist(), strict=True)
+    keep = np.array([pair not in stuck for pair in pairs], dtype=bool)
+    settled = replace(
+        graph,
         edge_source=np.concatenate([graph.edge_source[keep], met[:, 0]]),
         edge_target=np.concatenate([graph.edge_target[keep], met[:, 1]]),
         edge_reason=np.concatenate(
             [graph.edge_reason[keep], np.full(len(met), Reason.VALUE, np.uint8)]
         ),
         edge_via=np.concatenate([graph.edge_via[keep], np.full(len(met), -1, np.int32)]),
-        op_node=graph.op_node, access_node=graph.access_node, captured=graph.captured,
-        binding=graph.binding, releases=graph.releases, owner_tail=graph.owner_tail,
-    )  # fmt: skip
-    rank = np.array(walk.placed, np.int32)
-    return Settled(settled, walk.maker.finish(rank, tuple(walk.stuck)))
+        value_waits=(),
+    )
+    return Settled(settled, _clocks(walk))
+
+
+def _clocks(walk: _Walk) -> Clocks:
+    """Share equal rows, and rank the nodes: whatever is before another has the smaller clock."""
+    rows: dict[tuple[int, ...], int] = {}
+    row, weight = [], []
+    for node, clock in enumerate(walk.clock):
+        known = clock or [0] * walk.lanes
+        weight.append(sum(known))
+        before = known.copy()
+        before[walk.lane[node]] -= 1
+        row.append(rows.setdefault(tuple(before), len(rows)))
+    order = np.argsort(np.array(weight, np.int64), kind="stable")
+    rank: NDArray[np.int32] = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return Clocks(
+        lane=np.array(walk.lane, np.int32),
+        position=np.array(walk.position, np.int32),
+        row=np.array(row, np.int32),
+        rows=np.array(list(rows) or [()], np.int32).reshape(max(len(rows), 1), walk.lanes),
+        rank=rank,
+        stuck=tuple(walk.stuck),
+    )
