@@ -45,7 +45,6 @@ class Program:
         self.rng = rng
         self.ops: list[o.OpBase] = []
         self.live: dict[str, int | None] = dict.fromkeys(UNSIZED)
-        self.places: dict[str, tuple[str, int, int]] = {}
         self.tasks: list[str] = []
         self.submitted = 0
         self.graphs: list[str] = []
@@ -122,7 +121,7 @@ class Program:
             "buffer": name,
             "bytes": size,
             "space": space or rng.choice(("device", "device", "pinned", "pageable", "managed")),
-            **self._address(name, SIZE if size is None else size),
+            **self._address(),
         }
         if self.chance(30):
             self.add(o.MallocAsync(**given, **self.stream()))
@@ -133,17 +132,11 @@ class Program:
             self.add(o.Malloc(**given, allocator=rng.choice(ALLOCATORS), **owner))
         self.live[name] = size
 
-    def _address(self, name: str, size: int) -> dict[str, Any]:
-        """Choose where a block lies: nowhere in particular, or where no live block lies."""
+    def _address(self) -> dict[str, Any]:
+        """Choose where a block lies: nowhere in particular, or where others may lie too."""
         address, offset = self.rng.choice(ADDRESSES), self.rng.choice((0, 0, 0, 4, 8))
         if address is None:
             return {}
-        base, low = ("", address) if isinstance(address, int) else (address, 0)
-        span = (base, low + offset, low + offset + size)
-        for other, (there, start, stop) in self.places.items():
-            if other in self.live and there == base and start < span[2] and span[1] < stop:
-                return {}
-        self.places[name] = span
         return {"address": address, "offset": offset} if offset else {"address": address}
 
     def release(self) -> None:
@@ -152,7 +145,6 @@ class Program:
         if mine:
             name = self.rng.choice(mine)
             del self.live[name]
-            self.places.pop(name, None)
             if self.chance(35):
                 self.add(o.FreeAsync(buffer=name, **self.stream()))
             else:

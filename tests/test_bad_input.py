@@ -86,7 +86,11 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
         (b"", None, "the file is empty"),
         (b"\n \n", None, "the file is empty"),
         (gzip.compress(b"", mtime=0), None, "the file is empty"),
-        (gzip.compress(HEADER, mtime=0)[:5], None, "nothing can be read: the compressed stream ends early"),
+        (
+            gzip.compress(HEADER, mtime=0)[:5],
+            None,
+            "nothing can be read: the compressed stream ends early",
+        ),
         (zstd.compress(HEADER)[:5], None, "nothing can be read"),
         (bytes(range(256)) * 9, None, "binary content"),
         (b"\x7fELF\x00\x01", None, "binary content"),

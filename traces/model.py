@@ -126,9 +126,9 @@ class Trace:
     @cached_property
     def access_op(self) -> Ints:
         """The op of each access."""
-        return np.repeat(
-            np.arange(len(self), dtype=np.int32), np.diff(self.access_start)
-        ).astype(np.int32)
+        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.access_start)).astype(
+            np.int32
+        )
 
     @cached_property
     def streams(self) -> Streams:

@@ -397,6 +397,7 @@ KIND_OF: dict[type[OpBase], int] = {cls: code for code, cls in enumerate(OPS)}
 WORDS: tuple[str, ...] = tuple(str(cls.__struct_config__.tag) for cls in OPS)
 """The word of each kind, as it stands in the file."""
 
+
 class Kind(IntEnum):
     """Codes of the ``kind`` column: an op's position in ``OPS``."""
 

@@ -18,7 +18,7 @@ from streamsan.traces.order.graph import Release
 from streamsan.traces.order.semantics import Lowering
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -182,24 +182,15 @@ def compiled_close(graph: Graph) -> Clocks:
     return Clocks(lane=graph.node_lane, position=position, row=row, rows=rows[:count], rank=None)
 
 
-def compiled_scan(
-    clocks: Clocks, placed: Placed, atoms: Atoms, releases: Mapping[int, Release]
-) -> Pairs:
+def compiled_scan(clocks: Clocks, placed: Placed, atoms: Atoms) -> Pairs:
     """Give the pairs of ``scan``, in the same order."""
-    held = sorted((buffer, release.nodes) for buffer, release in releases.items() if release.nodes)
-    release_start = np.zeros(len(placed.places.trace.buffers) + 1, np.int32)
-    for buffer, nodes in held:
-        release_start[buffer + 1] = len(nodes)
-    np.cumsum(release_start, out=release_start)
-    released = np.array([node for _, nodes in held for node in nodes], np.int32)
     lanes = clocks.rows.shape[1]
     fixed = (
         _index(clocks.lane), clocks.position, _index(clocks.row), clocks.rows,
         _index(placed.node), _index(placed.place), placed.write, placed.escape,
-        _index(placed.places.buffer), _index(atoms.start), _index(atoms.atom),
+        _index(atoms.start), _index(atoms.atom),
         np.full(atoms.count * kernels_scan.WIDTH, -1, np.int32),
         np.zeros(len(placed), np.int32),  # pages of zeros that are never written are never taken
-        _index(release_start), _index(released),
     )  # fmt: skip
     pool, pairs = np.empty((16, 2 * lanes + 1), np.int32), np.empty((64 + lanes, 2), np.int32)
     free = np.arange(16, dtype=np.int32)

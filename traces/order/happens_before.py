@@ -20,7 +20,7 @@ from streamsan.traces.order.clocks import Clocks, close
 from streamsan.traces.order.edges import Line
 from streamsan.traces.order.graph import Graph
 from streamsan.traces.order.placed import Placed, place_accesses
-from streamsan.traces.order.scan import Covered, Pairs, scan
+from streamsan.traces.order.scan import Covered, Pairs, drop_covered, scan
 from streamsan.traces.order.semantics import Lowering
 from streamsan.traces.order.settle import settle
 
@@ -160,8 +160,7 @@ class HappensBefore:
     @cached_property
     def covered(self) -> Covered:
         """What the allocators' own waits prove about reused memory."""
-        releases = {b: r.nodes for b, r in self.graph.releases.items()}
-        return Covered(self.clocks, releases)
+        return Covered(self.clocks, self.graph.releases, self.trace.buffers.malloc)
 
     @cached_property
     def pairs(self) -> Pairs:
@@ -170,8 +169,10 @@ class HappensBefore:
         if self.engine == "compiled":
             from streamsan.traces.order.compiled import compiled_scan
 
-            return compiled_scan(self.clocks, self.placed, atoms, self.graph.releases)
-        return scan(self.clocks, self.placed, atoms, self.covered)
+            pairs = compiled_scan(self.clocks, self.placed, atoms)
+        else:
+            pairs = scan(self.clocks, self.placed, atoms)
+        return drop_covered(pairs, self.placed, self.covered)
 
     def unordered(self, first: int, second: int) -> bool:
         """Whether two placed accesses are unordered, the proof of reused memory included."""
@@ -180,7 +181,9 @@ class HappensBefore:
         if one == two or clocks.is_before(one, two) or clocks.is_before(two, one):
             return False
         mine, theirs = int(placed.buffer[first]), int(placed.buffer[second])
-        return mine == theirs or not (self.covered(mine, one) or self.covered(theirs, two))
+        if mine == theirs:
+            return True
+        return not (self.covered(mine, theirs, one) or self.covered(theirs, mine, two))
 
     def races(self) -> list[Race]:
         """Give every unordered conflicting pair of accesses, before any reduction.

@@ -16,24 +16,6 @@ W_ACCESS, W_LANE, W_POSITION, R_ACCESS, R_LANE, R_POSITION = range(WIDTH)
 
 
 @kernel
-def is_over(  # noqa: PLR0917
-    node: int, releases: Indices, first: int, last: int, lane: Indices, position: Ints,
-    row: Indices, rows: NDArray[np.int32],
-) -> bool:  # fmt: skip
-    """Whether ``node`` is before or at one of ``releases[first:last]``: see ``Covered``."""
-    for k in range(first, last):
-        other = releases[k]
-        if node == other:
-            return True
-        if lane[node] == lane[other]:
-            if position[node] < position[other]:
-                return True
-        elif rows[row[other], lane[node]] >= position[node]:
-            return True
-    return False
-
-
-@kernel
 def scan_accesses(  # noqa: C901, PLR0912, PLR0915, PLR0917
     access: int,
     skip: int,
@@ -45,13 +27,10 @@ def scan_accesses(  # noqa: C901, PLR0912, PLR0915, PLR0917
     place_of: Indices,
     writes: Flags,
     escapes: Flags,
-    buffer_of: Indices,
     atom_start: Indices,
     atoms: Indices,
     state: Ints,
     seen: Ints,
-    release_start: Indices,
-    releases: Indices,
     pool: Ints,
     free: Ints,
     free_count: int,
@@ -81,28 +60,19 @@ def scan_accesses(  # noqa: C901, PLR0912, PLR0915, PLR0917
             at = atoms[k] * WIDTH
             earlier, other = state[at + W_ACCESS], state[at + W_LANE]
             if earlier >= 0 and other != mine and rows[clock, other] < state[at + W_POSITION]:
-                count = _check(
-                    earlier, access, seen, pairs, count, node_of, place_of, buffer_of,
-                    release_start, releases, lane, position, row, rows,
-                )  # fmt: skip
+                count = _check(earlier, access, seen, pairs, count, node_of)
             since, other = state[at + R_ACCESS], state[at + R_LANE]
             unordered = other != mine and rows[clock, other] < state[at + R_POSITION]
             if write:
                 if since >= 0 and unordered:
-                    count = _check(
-                        since, access, seen, pairs, count, node_of, place_of, buffer_of,
-                        release_start, releases, lane, position, row, rows,
-                    )  # fmt: skip
+                    count = _check(since, access, seen, pairs, count, node_of)
                 elif since < -1:
                     slot = (-2 - since) * width
                     for i in range(pool[slot]):
                         other = pool[slot + 1 + i]
                         earlier = pool[slot + 1 + lanes + other]
                         if other != mine and rows[clock, other] < position[node_of[earlier]]:
-                            count = _check(
-                                earlier, access, seen, pairs, count, node_of, place_of,
-                                buffer_of, release_start, releases, lane, position, row, rows,
-                            )  # fmt: skip
+                            count = _check(earlier, access, seen, pairs, count, node_of)
                     free[free_count] = -2 - since
                     free_count += 1
                 state[at + W_ACCESS] = access
@@ -137,19 +107,10 @@ def scan_accesses(  # noqa: C901, PLR0912, PLR0915, PLR0917
 
 @kernel
 def _check(  # noqa: PLR0917
-    earlier: int, access: int, seen: Ints, pairs: Ints, count: int, node_of: Indices,
-    place_of: Indices, buffer_of: Indices, release_start: Indices, releases: Indices,
-    lane: Indices, position: Ints, row: Indices, rows: NDArray[np.int32],
-) -> int:  # fmt: skip
-    """Add a pair, unless a reuse covers it or this access has it already."""
-    one = node_of[earlier]
-    buffer = buffer_of[place_of[earlier]]
-    if one == node_of[access] or seen[earlier] == access:
-        return count
-    first, last = release_start[buffer], release_start[buffer + 1]
-    if buffer != buffer_of[place_of[access]] and is_over(
-        one, releases, first, last, lane, position, row, rows
-    ):
+    earlier: int, access: int, seen: Ints, pairs: Ints, count: int, node_of: Indices
+) -> int:
+    """Add a pair, unless it is one op's own or this access has it already."""
+    if node_of[earlier] == node_of[access] or seen[earlier] == access:
         return count
     seen[earlier] = access
     pairs[2 * count] = earlier

@@ -120,7 +120,9 @@ class _Walk:
 
     def met(self) -> list[tuple[int, int]]:
         """Give the last node on each lane that each value wait comes after, as edges."""
-        at = {(lane, p): n for n, (lane, p) in enumerate(zip(self.lane, self.position, strict=True))}
+        at = {
+            (lane, p): n for n, (lane, p) in enumerate(zip(self.lane, self.position, strict=True))
+        }
         found = []
         for wait, common in self.meet.items():
             if wait in self.writes and common is not None:
