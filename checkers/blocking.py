@@ -23,7 +23,7 @@ WORK = (
 
 
 class Copy(NamedTuple):
-    """A copy between host and device.
+    """A copy between host and device; ``buffers`` are its source and its destination.
 
     ``waits``: the host waits for it, by ``async`` or by a synchronise of its stream that is part
     of it. ``pageable``: its host side is pageable. ``first`` and ``last`` are the first and the
@@ -32,6 +32,7 @@ class Copy(NamedTuple):
 
     op: int
     kind: str
+    buffers: tuple[int, int]
     waits: bool
     pageable: bool
     first: int | None
@@ -60,15 +61,16 @@ class Blocking:
         trace = self.order.trace
         view, buffers = trace[op], trace.buffers
         first = int(trace.access_start[op])
-        spaces = [buffers.space[int(buffers.of_access[first + i])] for i in (0, 1)]
+        ends = (int(buffers.of_access[first]), int(buffers.of_access[first + 1]))
+        spaces = [buffers.space[end] for end in ends]
         kind = copy_kind(view.bit("kind"), *spaces)
         if kind not in ("H2D", "D2H"):
             return None
         blocks = view.bit("async_") is False or self._is_pair(op)
         pageable = spaces[0 if kind == "H2D" else 1] == "pageable"
         if not (blocks or pageable):
-            return Copy(op, kind, waits=False, pageable=False, first=None, last=None)
-        return Copy(op, kind, blocks, pageable, *self._in_flight(op))
+            return Copy(op, kind, ends, waits=False, pageable=False, first=None, last=None)
+        return Copy(op, kind, ends, blocks, pageable, *self._in_flight(op))
 
     def _is_pair(self, op: int) -> bool:
         """The older form of a blocking copy: the thread's next op synchronises its stream.

@@ -45,7 +45,10 @@ def check(blocking: Blocking, hot: HotRegions, evidence: Evidence) -> Iterator[F
                 f"{evidence.line(copy.op)}, {evidence.call(copy.last)} included"
             )
             hint = "upload from pinned memory with non_blocking, or make the value on the device"
-            yield evidence.make(*RULE.head, "blocking", (copy.last, copy.op), message, hint)
+            yield evidence.make(
+                *RULE.head, "blocking", (copy.last, copy.op), message, hint,
+                buffer=evidence.buffer_name(copy.buffers[1]),
+            )  # fmt: skip
 
 
 RULE = Rule("SO401", "blocking-upload", "warning", ("sync",), check)

@@ -52,14 +52,18 @@ def _download(copy: Copy, evidence: Evidence) -> Finding | None:
         f"waits for {evidence.line(copy.op)}, {evidence.call(copy.last)} included"
     )
     hint = "download to pinned, contiguous memory"
-    return evidence.make(*RULE.head, "blocking", (copy.last, copy.op), message, hint)
+    return evidence.make(
+        *RULE.head, "blocking", (copy.last, copy.op), message, hint,
+        buffer=evidence.buffer_name(copy.buffers[1]),
+    )  # fmt: skip
 
 
 def _upload(copy: Copy, evidence: Evidence) -> Finding:
     message = f"{evidence.call(copy.op)} uploads from pageable memory: staged by the driver"
     return evidence.make(
-        RULE.code, RULE.name, "info", "blocking", (copy.op,), message, "upload from pinned memory"
-    )
+        RULE.code, RULE.name, "info", "blocking", (copy.op,), message, "upload from pinned memory",
+        buffer=evidence.buffer_name(copy.buffers[0]),
+    )  # fmt: skip
 
 
 RULE = Rule("SO405", "false-async", "warning", ("sync",), check)

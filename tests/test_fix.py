@@ -59,5 +59,6 @@ def test_a_self_wait_is_removed() -> None:
     (finding,) = check(trace)
 
     assert finding.rule == "SO303"
+    assert finding.fix is not None
     assert finding.fix == {"remove": 2}
     assert len(check(apply_fix(trace, finding.fix))) == 0

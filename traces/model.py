@@ -126,9 +126,9 @@ class Trace:
     @cached_property
     def access_op(self) -> Ints:
         """The op of each access."""
-        return np.repeat(np.arange(len(self), dtype=np.int32), np.diff(self.access_start)).astype(
-            np.int32
-        )
+        ops = np.arange(len(self), dtype=np.int32)
+        found: Ints = np.repeat(ops, np.diff(self.access_start))
+        return found
 
     @cached_property
     def streams(self) -> Streams:

@@ -186,7 +186,8 @@ class _Pieces(_Raw):
         if not self._pending and getattr(decoder, "needs_input", True):
             self._pending = self._read(_PIECE)
             at_end = not self._pending
-        safe = decoder.copy() if hasattr(decoder, "copy") else None
+        copy = getattr(decoder, "copy", None)
+        safe = None if copy is None else copy()
         try:
             data = decoder.decompress(self._pending, size)
         except Exception as error:  # noqa: BLE001  (the class of zstd's own may not be there)
@@ -203,7 +204,9 @@ class _Pieces(_Raw):
 def _salvage(decoder: Any, pending: bytes, size: int) -> bytes:
     """Give what comes before the corrupt byte, where the decoder could be copied before it."""
     found = b""
-    for place in range(len(pending) if decoder is not None else 0):
+    if decoder is None:
+        return found
+    for place in range(len(pending)):
         try:
             found += decoder.decompress(pending[place : place + 1], size - len(found) or 1)
         except zlib.error:

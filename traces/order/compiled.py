@@ -6,7 +6,7 @@ Runs of frequent kinds of ops go through a kernel; the rest goes through the met
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -50,15 +50,15 @@ class CompiledLowering(Lowering):
     reason: GrowingColumn
     via: GrowingColumn
     op_node: GrowingColumn
-    record: IndexMap
-    binding: IndexMap
 
     def __init__(self, trace: Trace, semantics: Semantics) -> None:
-        """Give the events and the bindings their arrays too."""
+        """Find the legacy domains."""
         super().__init__(trace, semantics)
-        self.record = IndexMap(len(trace.names))
-        self.binding = IndexMap(len(trace))
         self._domains()
+
+    def mapping(self, size: int) -> IndexMap:
+        """Give an empty mapping that the kernel can write."""
+        return IndexMap(size)
 
     def column(self, values: Ints) -> GrowingColumn:
         """Give the walk's own copy of a column."""
@@ -114,7 +114,8 @@ class CompiledLowering(Lowering):
             column.reserve(column.count + self._most * (stop - begin))
         node_count, edge_count = kernels.lower_ops(
             begin, stop, self._action, *map(_index, given),
-            self.tail.data, self.issued.data, self.record.data, self.binding.data,
+            self.tail.data, self.issued.data, cast("IndexMap", self.record).data,
+            cast("IndexMap", self.binding).data,
             self.op_node.data, _index(self._domain_start), _index(self._domain), self._legacy,
             *(column.data for column in nodes), nodes[0].count,
             *(column.data for column in edges), edges[0].count,
@@ -178,7 +179,7 @@ def compiled_close(graph: Graph) -> Clocks:
             _index(row), _index(lane_row), lane_count, rows, count,
         )  # fmt: skip
         if node < nodes:
-            rows = _longer(rows)
+            rows = longer_table(rows)
     return Clocks(lane=graph.node_lane, position=position, row=row, rows=rows[:count], rank=None)
 
 
@@ -201,10 +202,10 @@ def compiled_scan(clocks: Clocks, placed: Placed, atoms: Atoms) -> Pairs:
             access, skip, *fixed, pool.ravel(), free, left, pairs.ravel(), count
         )
         if access < len(placed) and not left:
-            left, pool = len(pool), _longer(pool)
+            left, pool = len(pool), longer_table(pool)
             free = np.arange(left, 2 * left + left, dtype=np.int32)
         elif access < len(placed):
-            pairs = _longer(pairs)
+            pairs = longer_table(pairs)
     found: Pairs = pairs[:count].copy()
     return found
 
@@ -214,7 +215,7 @@ def _index(values: Ints) -> NDArray[np.uint32]:
     return values.view(np.uint32)
 
 
-def _longer(table: Ints) -> Ints:
+def longer_table(table: Ints) -> Ints:
     """Give a table of twice as many rows; what is new is not set."""
     found = np.empty((2 * len(table), *table.shape[1:]), np.int32)
     found[: len(table)] = table

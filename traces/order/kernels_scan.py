@@ -56,7 +56,7 @@ def scan_accesses(  # noqa: C901, PLR0912, PLR0915, PLR0917
         mine, here, clock = lane[node], position[node], row[node]
         for k in range(atom_start[place] + skip, atom_start[place + 1]):
             if free_count == 0 or 2 * (count + lanes + 1) > len(pairs):
-                return access, k - atom_start[place], free_count, count
+                return access, int(k - atom_start[place]), free_count, count
             at = atoms[k] * WIDTH
             earlier, other = state[at + W_ACCESS], state[at + W_LANE]
             if earlier >= 0 and other != mine and rows[clock, other] < state[at + W_POSITION]:

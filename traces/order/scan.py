@@ -49,7 +49,8 @@ def drop_covered(pairs: Pairs, placed: Placed, covered: Covered) -> Pairs:
     for i in np.flatnonzero(~keep).tolist():
         (one, two), (a, b) = buffer[i].tolist(), node[i].tolist()
         keep[i] = not (covered(one, two, a) or covered(two, one, b))
-    return pairs[keep]
+    found: Pairs = pairs[keep]
+    return found
 
 
 def scan(  # noqa: C901, PLR0912 - one pass, inlined: a call a step would double its cost

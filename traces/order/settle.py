@@ -123,7 +123,7 @@ class _Walk:
         at = {
             (lane, p): n for n, (lane, p) in enumerate(zip(self.lane, self.position, strict=True))
         }
-        found = []
+        found: list[tuple[int, int]] = []
         for wait, common in self.meet.items():
             if wait in self.writes and common is not None:
                 found.extend((at[lane, p], wait) for lane, p in enumerate(common) if p)

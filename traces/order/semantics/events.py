@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-
 from streamsan.traces.model import Trace
 from streamsan.traces.ops import Semantics
 from streamsan.traces.order.edges import Reason
@@ -16,7 +14,7 @@ class Events(Walk):
     def __init__(self, trace: Trace, semantics: Semantics) -> None:
         """Start with no record."""
         super().__init__(trace, semantics)
-        self.record: MutableMapping[int, int] = {}
+        self.record = self.mapping(len(trace.names))
 
     def on_event_record(self, op: int) -> None:
         """R3, R4, R13: captures what the stream holds; replaces the record for later waits."""

@@ -56,7 +56,7 @@ class Walk:
         self.unsettled: list[int] = []
         self.access_node: dict[int, int] = {}
         self.captured: dict[int, int] = {}
-        self.binding: MutableMapping[int, int] = {}
+        self.binding = self.mapping(len(trace))
         self.releases: dict[int, Release] = {}
         self.owner_tail: dict[int, tuple[int, ...]] = {}
         self.lane_of_thread = {names[t]: int(lane_of_name[t]) for t in thread_names}
@@ -66,6 +66,10 @@ class Walk:
         """Give the walk's own copy of a column, quick to read one by one."""
         found: list[int] = values.tolist()
         return found
+
+    def mapping(self, size: int) -> MutableMapping[int, int]:  # noqa: ARG002
+        """Give an empty mapping of integers below ``size``."""
+        return {}
 
     def _legacy_domains(self) -> None:
         """Find, per device, the legacy stream and the blocking streams (R11, R12)."""
