@@ -83,9 +83,11 @@ def internal(error: BaseException) -> str:
 def _lint(given: Input, settings: Settings) -> Outcome:
     from streamsan.checkers.engine import check
     from streamsan.traces import load
+    from streamsan.traces.formats.container import paused_gc
 
-    trace = load(given.path)
-    report = check(trace, settings)
+    with paused_gc():  # what is made here lives until the file is done
+        trace = load(given.path)
+        report = check(trace, settings)
     return Outcome(
         given.path,
         given.folder,
