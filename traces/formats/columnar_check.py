@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, get_type_hints
 
 import msgspec
@@ -25,7 +26,11 @@ from streamsan.traces.ranges import bounding_box
 _MAX_TIME = 2**62
 _OP_ID = re.compile(r"0|[1-9][0-9]{0,9}")
 _KINDS = range(len(o.OPS))
-_FIELDS = [{f.name: f for f in msgspec.structs.fields(cls)} for cls in o.OPS]
+
+
+@cache
+def _info(kind: int, name: str) -> msgspec.structs.FieldInfo:
+    return next(f for f in msgspec.structs.fields(o.OPS[kind]) if f.name == name)
 
 
 def check_columns(trace: Trace) -> None:
@@ -72,7 +77,7 @@ def _check_presence(trace: Trace, name: str, there: NDArray[np.bool_]) -> None:
     fields = [_field(kind, name) for kind in _KINDS]
     allowed = np.array([field is not None for field in fields])
     required = np.array(
-        [f is not None and _FIELDS[kind][f].required for kind, f in enumerate(fields)]
+        [f is not None and _info(kind, f).required for kind, f in enumerate(fields)]
     )
     wrong = np.flatnonzero((there & ~allowed[trace.kind]) | (~there & required[trace.kind]))
     if len(wrong):
@@ -85,7 +90,7 @@ def _check_bits(trace: Trace) -> None:
     low, high = np.zeros((len(o.OPS), 4), np.int64), np.zeros((len(o.OPS), 4), np.int64)
     for kind in _KINDS:
         for place, (field, choices) in enumerate(LAYOUT_OF_KIND[kind].bits):
-            low[kind, place] = _FIELDS[kind][field].default is not None
+            low[kind, place] = _info(kind, field).default is not None
             high[kind, place] = len(choices)
     for place in range(4):
         codes = (trace.bits >> np.uint16(4 * place)) & 15

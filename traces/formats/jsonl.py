@@ -20,7 +20,7 @@ from streamsan.traces.errors import TraceError
 from streamsan.traces.formats import Format
 from streamsan.traces.formats.container import MAX_LINE, paused_gc, whole_lines
 from streamsan.traces.formats.header import check_gaps, parse_header
-from streamsan.traces.formats.jsonl_line import DECODER, NotJson, decode_line
+from streamsan.traces.formats.jsonl_line import NotJson, decode_line, decoder
 from streamsan.traces.formats.jsonl_write import write
 from streamsan.traces.model import Damage, Trace
 
@@ -50,7 +50,7 @@ class _Reader:
         count, is_plain = _count_plain(chunk)
         if is_plain:
             try:
-                ops = DECODER.decode_lines(chunk)
+                ops = decoder().decode_lines(chunk)
             except (ValueError, RecursionError):
                 ops = []
             if len(ops) == count:

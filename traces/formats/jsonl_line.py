@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -11,7 +12,13 @@ from streamsan.traces import ops as o
 from streamsan.traces.layout import LAYOUTS, SINGLE_RANGES
 from streamsan.traces.words import in_words, printable
 
-DECODER = msgspec.json.Decoder(o.AnyOp)
+
+@cache
+def decoder() -> msgspec.json.Decoder[o.AnyOp]:
+    """Give the decoder of ops, made at the first use: readers of other formats need none."""
+    return msgspec.json.Decoder(o.AnyOp)
+
+
 CLASS_OF: dict[str, type[o.OpBase]] = dict(zip(o.WORDS, o.OPS, strict=True))
 
 _STRIDED = frozenset(o.StridedRange.__struct_fields__)
@@ -32,7 +39,7 @@ def decode_line(line: bytes) -> tuple[o.OpBase, dict[str, Any]]:
         ValueError: its content contradicts the format.
     """
     try:
-        return DECODER.decode(line), {}
+        return decoder().decode(line), {}
     except RecursionError:
         raise ValueError("nests too deep") from None
     except msgspec.ValidationError:

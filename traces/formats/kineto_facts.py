@@ -56,6 +56,9 @@ class Stream(NamedTuple):
     number: int | str
 
 
+_STEP = 2
+
+
 class Facts:
     """The events that say something about streams."""
 
@@ -70,6 +73,7 @@ class Facts:
         self.idle: set[int | None] = set()
         """Correlation ids of calls that issue nothing."""
         self._named: dict[str, str] = {}
+        self._told: dict[str, int] = {}
         self._groups = {
             "kernel": self.work, "gpu_memcpy": self.work, "gpu_memset": self.work,
             "Kernel": self.work, "Memcpy": self.work, "Memset": self.work,
@@ -82,20 +86,21 @@ class Facts:
     def take(self, events: Iterable[Event]) -> None:
         """Keep the facts among ``events``, with their times in ns of the file's own clock."""
         kept: list[Event] = []
-        group_of, operators, calls = self._groups.get, self.operators, self.calls
-        for event in events:
-            group = group_of(event.cat)
-            if group is None:
+        groups, operators, calls, told = self._groups, self.operators, self.calls, self._told
+        for event in [event for event in events if event.cat in groups]:
+            group, name = groups[event.cat], event.name
+            if group is operators:
+                wanted = told.get(name)  # a few names stand for almost all operators
+                if wanted is None:
+                    is_step = name.startswith("ProfilerStep#")
+                    wanted = told[name] = _STEP if is_step else int(name in VIAS)
+                if not wanted:
+                    continue
+                if wanted == _STEP:
+                    group = self.steps
+            elif group is calls and is_idle(name):
+                self.idle.add(event.args.correlation)
                 continue
-            name = event.name
-            if group is calls:
-                if is_idle(name):
-                    self.idle.add(event.args.correlation)
-                    continue
-            elif group is operators and name not in VIAS:
-                if not name.startswith("ProfilerStep#"):
-                    continue
-                group = self.steps
             group.append(event)
             kept.append(event)
         self._finish(kept)
