@@ -35,7 +35,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace

@@ -39,9 +39,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.lifetimes import InFlight, Lifetimes
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.lifetimes import InFlight, Lifetimes
 from streamsan.checkers.rule import Rule
 
 

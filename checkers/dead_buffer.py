@@ -31,9 +31,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.liveness import DeadUse, dead_uses
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.liveness import DeadUse, dead_uses
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
 

@@ -28,10 +28,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from streamsan.checkers.events import Waits
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.events import Waits
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.liveness import dead_uses
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.liveness import dead_uses
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
 from streamsan.traces.model import Gap

@@ -29,8 +29,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.blocking import Blocking, Copy
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.blocking import Blocking, Copy
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 

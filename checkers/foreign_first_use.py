@@ -37,10 +37,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.conflicts import Conflict
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.conflicts import Conflict
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.lifetimes import Lifetimes
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.lifetimes import Lifetimes
 from streamsan.checkers.rule import Rule
 from streamsan.traces.ops import Kind
 

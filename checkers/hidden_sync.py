@@ -33,10 +33,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.blocking import Blocking
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.blocking import Blocking
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.regions import HotRegions
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.regions import HotRegions
 from streamsan.checkers.rule import Rule
 
 

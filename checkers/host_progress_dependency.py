@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.cycles import Cycle
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.cycles import Cycle
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 

@@ -35,10 +35,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamsan.checkers.blocking import Blocking
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.blocking import Blocking
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.regions import HotRegions
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.regions import HotRegions
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
 from streamsan.traces.ops import Kind

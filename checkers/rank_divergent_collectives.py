@@ -37,8 +37,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamsan.checkers.cycles import Cycle
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.cycles import Cycle
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace

@@ -2,7 +2,7 @@
 
 A rule is one module of this package that defines ``RULE``: nothing is registered by hand. Its
 docstring is its documentation, its ``streamsan explain`` page and its test. Its function asks for
-what it needs by the names of its parameters, which are those of ``checkers/facts.py``.
+what it needs by the names of its parameters, which are those of ``checkers/facts``.
 """
 
 from __future__ import annotations

@@ -31,8 +31,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.events import Waits
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.events import Waits
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace

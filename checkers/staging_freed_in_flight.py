@@ -32,9 +32,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.lifetimes import Lifetimes
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.lifetimes import Lifetimes
 from streamsan.checkers.rule import Rule
 
 

@@ -37,8 +37,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.conflicts import Conflict
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.conflicts import Conflict
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 

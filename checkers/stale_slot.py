@@ -29,10 +29,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.slots import SlotUse
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
-from streamsan.checkers.slots import SlotUse
 from streamsan.traces import Trace
 from streamsan.traces.ops import Kind
 

@@ -32,11 +32,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamsan.checkers.conflicts import Conflict
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.conflicts import Conflict
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.slots import SlotUse
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
-from streamsan.checkers.slots import SlotUse
 from streamsan.traces import Trace
 from streamsan.traces.ops import Kind
 

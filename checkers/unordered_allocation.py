@@ -31,9 +31,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.lifetimes import Lifetimes
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.lifetimes import Lifetimes
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
 from streamsan.traces.order import HappensBefore

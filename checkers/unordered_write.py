@@ -28,10 +28,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamsan.checkers.conflicts import Conflict
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.conflicts import Conflict
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.graph_races import GraphRace
 from streamsan.checkers.finding import Finding
-from streamsan.checkers.graph_races import GraphRace
 from streamsan.checkers.rule import Rule
 
 

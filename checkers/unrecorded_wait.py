@@ -34,9 +34,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from streamsan.checkers.conflicts import Conflict
-from streamsan.checkers.events import Waits
-from streamsan.checkers.evidence import Evidence
+from streamsan.checkers.facts.conflicts import Conflict
+from streamsan.checkers.facts.events import Waits
+from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.finding import Finding, Severity
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from streamsan.checkers.conflicts import Conflict
+from streamsan.checkers.facts.conflicts import Conflict
+from streamsan.checkers.facts.graph_races import GraphRace
 from streamsan.checkers.finding import Confidence, Finding, Severity, fingerprint
-from streamsan.checkers.graph_races import GraphRace
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.order.edges import Line
 from streamsan.traces.order.explain import last_common, nearly

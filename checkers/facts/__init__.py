@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from streamsan.checkers.blocking import Blocking
-from streamsan.checkers.conflicts import Conflict, find_conflicts
-from streamsan.checkers.cycles import Cycle, find_cycles
-from streamsan.checkers.events import Waits
-from streamsan.checkers.evidence import Evidence
-from streamsan.checkers.graph_races import GraphRace, graph_races
-from streamsan.checkers.lifetimes import Lifetimes
-from streamsan.checkers.regions import HotRegions
+from streamsan.checkers.facts.blocking import Blocking
+from streamsan.checkers.facts.conflicts import Conflict, find_conflicts
+from streamsan.checkers.facts.cycles import Cycle, find_cycles
+from streamsan.checkers.facts.events import Waits
+from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.graph_races import GraphRace, graph_races
+from streamsan.checkers.facts.lifetimes import Lifetimes
+from streamsan.checkers.facts.regions import HotRegions
+from streamsan.checkers.facts.slots import SlotUse, slot_uses
+from streamsan.checkers.facts.versions import Versions
 from streamsan.checkers.settings import Settings
-from streamsan.checkers.slots import SlotUse, slot_uses
-from streamsan.checkers.versions import Versions
 from streamsan.traces import Trace
 from streamsan.traces.order import HappensBefore
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from streamsan.checkers.conflicts import Conflict
+from streamsan.checkers.facts.conflicts import Conflict
 from streamsan.traces.ops import Kind
 from streamsan.traces.order import HappensBefore
 
