@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any, BinaryIO, NamedTuple
 
@@ -60,7 +60,7 @@ class _Reader:
         return self._add_lines(chunk, count)
 
     def _add_lines(self, chunk: bytes, count: int) -> Lost | None:
-        ops: list[o.OpBase] = []
+        ops: Sequence[o.OpBase] = []
         lines = array("q")
         unknown: dict[int, dict[str, Any]] = {}
         lost = None
@@ -87,7 +87,7 @@ class _Reader:
         return lost
 
     def _add(
-        self, ops: list[o.OpBase], lines: int | array[int], unknown: dict[int, dict[str, Any]]
+        self, ops: Sequence[o.OpBase], lines: int | array[int], unknown: dict[int, dict[str, Any]]
     ) -> None:
         self._starts.append(self.builder.count)
         self._lines.append(lines)
