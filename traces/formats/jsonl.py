@@ -60,7 +60,7 @@ class _Reader:
         return self._add_lines(chunk, count)
 
     def _add_lines(self, chunk: bytes, count: int) -> Lost | None:
-        ops: Sequence[o.OpBase] = []
+        ops: list[o.OpBase] = []
         lines = array("q")
         unknown: dict[int, dict[str, Any]] = {}
         lost = None
