@@ -30,7 +30,8 @@ Fix:
     give each step a buffer of its own.
 
 Limits:
-    Writing equal bytes again is reported too. Rebinding a name to a new tensor is no write.
+    Writing equal bytes again is reported too, unless the `digest` of both copies shows that they
+    are equal. Rebinding a name to a new tensor is no write.
 """
 
 from __future__ import annotations
@@ -40,16 +41,20 @@ from collections.abc import Iterator
 from streamsan.checkers.facts.conflicts import Conflict
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.graph_races import GraphRace
+from streamsan.checkers.facts.versions import Versions
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 
 
 def check(
-    conflicts: list[Conflict], graph_races: list[GraphRace], evidence: Evidence
+    conflicts: list[Conflict],
+    graph_races: list[GraphRace],
+    versions: Versions,
+    evidence: Evidence,
 ) -> Iterator[Finding]:
     """Report overwrites of what is still being read, between streams."""
     for conflict in conflicts:
-        if conflict.on_device and conflict.kind == "WAR":
+        if conflict.on_device and conflict.kind == "WAR" and not versions.same_bytes(conflict):
             fix = evidence.fix(conflict.first, conflict.second)
             hint = evidence.fix_words(fix, "let the writer's stream wait for the last read")
             yield evidence.pair(*RULE.head, conflict, hint)

@@ -79,3 +79,13 @@ def test_select_and_ignore_take_prefixes_and_the_longer_one_wins() -> None:
 def test_a_prefix_of_no_rule_is_a_mistake() -> None:
     with pytest.raises(UsageError, match="SO8"):
         chosen(["SO8"], [])
+
+
+def test_a_copy_that_puts_back_equal_bytes_is_no_overwrite() -> None:
+    text = "s1: memcpy h -> a H2D digest={}; s1: record e; s2: wait e; s2: launch k r=a; " + (
+        "s1: memcpy h -> a H2D digest={}"
+    )
+
+    assert [f.rule for f in check(parse(text.format("x", "x")))] == []
+    assert [f.rule for f in check(parse(text.format("x", "y")))] == ["SO102"]
+    assert [f.rule for f in check(parse(text.replace(" digest={}", "")))] == ["SO102"]

@@ -58,3 +58,24 @@ class Versions:
             if overlap is not None and clocks.is_before(earlier, node):
                 return int(placed.op[access])
         return None
+
+    def same_bytes(self, conflict: Conflict) -> bool:
+        """Whether an overwrite by a copy only puts back what stands there, by their digests.
+
+        The last write of the bytes before it, in issue order, was a copy of the same digest to the
+        same place.
+        """
+        placed, trace = self.order.placed, self.order.trace
+        write = conflict.ops[1]
+        digest = trace[write].extras.get("digest")
+        if digest is None:
+            return False
+        place = placed.place[conflict.second]
+        before = np.flatnonzero(placed.write & (placed.op < write))
+        same = placed.places.base[placed.place[before]] == placed.places.base[place]
+        for access in before[same][::-1].tolist():
+            if placed.places.overlap(int(placed.place[access]), int(place)) is not None:
+                last = int(placed.op[access])
+                is_same = placed.place[access] == place
+                return bool(is_same and trace[last].extras.get("digest") == digest)
+        return False
