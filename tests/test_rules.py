@@ -82,7 +82,8 @@ def test_a_prefix_of_no_rule_is_a_mistake() -> None:
 
 
 def test_a_copy_that_puts_back_equal_bytes_is_no_overwrite() -> None:
-    text = "s1: memcpy h -> a H2D digest={}; s1: record e; s2: wait e; s2: launch k r=a; " + (
+    text = (
+        "s1: memcpy h -> a H2D digest={}; s1: record e; s2: wait e; s2: launch k r=a; "
         "s1: memcpy h -> a H2D digest={}"
     )
 
