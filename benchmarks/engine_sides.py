@@ -69,21 +69,25 @@ def build(values: list[Any]) -> Any:
 # --- the two sides
 
 
-def run_csan(program: list[Step]) -> tuple[float, int]:
-    """Give seconds and errors of CSAN's own event handler, called as its dispatch mode calls it."""
+def run_csan(program: list[Step], *, makes_sets: bool = False) -> tuple[float, int]:
+    """Give seconds and errors of CSAN's own event handler, called as its dispatch mode calls it.
+
+    Its callers make the sets of tensors for each launch; they are ready here, in its favour, unless
+    ``makes_sets``.
+    """
     from torch.cuda._sanitizer import EventHandler
 
     handler, errors = EventHandler(), 0
     launch, record = handler._handle_kernel_launch, handler._handle_event_record  # noqa: SLF001
     wait = handler._handle_event_wait  # noqa: SLF001
     none: set[int] = set()
-    # Its callers make these sets for each launch; here they are ready, in its favour.
-    ready = [
+    given = (
         (s.stream + 1, set(s.reads), {s.write}, {t: ["x"] for t in (*s.reads, s.write)}, s.waiter)
         for s in program
-    ]
+    )
+    calls = given if makes_sets else list(given)
     started = clock()
-    for stream, reads, writes, aliases, waiter in ready:
+    for stream, reads, writes, aliases, waiter in calls:
         errors += len(launch(stream, reads, writes, none, "aten::op", aliases))
         if waiter >= 0:
             record(stream, stream)

@@ -44,7 +44,7 @@ class Covered:
 
 def drop_covered(pairs: Pairs, placed: Placed, covered: Covered) -> Pairs:
     """Leave out the pairs of two tenants that the reuse of their memory itself orders."""
-    buffer, node = placed.buffer[pairs], placed.node[pairs]
+    buffer, node = placed.places.buffer[placed.place[pairs]], placed.node[pairs]
     keep = buffer[:, 0] == buffer[:, 1]
     for i in np.flatnonzero(~keep).tolist():
         (one, two), (a, b) = buffer[i].tolist(), node[i].tolist()
