@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsan.traces import Trace
+from streamsan.traces.instances import is_kind
 from streamsan.traces.layout import MENTION
 from streamsan.traces.ops import Kind
 
@@ -28,7 +30,7 @@ class DeadUse(NamedTuple):
 def dead_uses(trace: Trace) -> Iterator[DeadUse]:
     """Go through the names that are freed or allocated twice, and give each cause once."""
     suspects = _suspects(trace)
-    if not len(suspects):
+    if not suspects.any():
         return
     live: dict[int, bool] = {}
     freed: dict[int, int] = {}
@@ -55,27 +57,21 @@ def dead_uses(trace: Trace) -> Iterator[DeadUse]:
             live[name] = True
 
 
-def _suspects(trace: Trace) -> np.ndarray:
-    """Give the names that are freed, or allocated more than once: no other can be dead."""
-    frees = trace.obj[np.isin(trace.kind, _FREES)]
-    mallocs = trace.obj[np.isin(trace.kind, _MALLOCS)]
-    return np.union1d(frees, mallocs)
-
-
-def _mentions(trace: Trace, suspects: np.ndarray) -> Iterator[tuple[int, int, int]]:
-    """Give (op, name, kind) of what names a suspect, in issue order, each op and name once."""
+def _suspects(trace: Trace) -> NDArray[np.bool_]:
+    """Mark the names that are freed or allocated: no other can be dead."""
     marked = np.zeros(len(trace.names), dtype=bool)
-    marked[suspects] = True
-    objects = np.flatnonzero(np.isin(trace.kind, _NAMING))
+    marked[trace.obj[is_kind(trace.kind, *_MALLOCS, *_FREES)]] = True
+    return marked
+
+
+def _mentions(trace: Trace, marked: NDArray[np.bool_]) -> Iterator[tuple[int, int, int]]:
+    """Give (op, name, kind) of what names a suspect, in issue order, each op and name once."""
+    objects = np.flatnonzero(is_kind(trace.kind, *_NAMING))
     objects = objects[marked[trace.obj[objects]]]
     names = trace.ranges.name[trace.access_range]
-    runs = ~np.isin(trace.kind, (Kind.GRAPH_LAUNCH, Kind.GRAPH_CAPTURE))
+    runs = ~is_kind(trace.kind, Kind.GRAPH_LAUNCH, Kind.GRAPH_CAPTURE)
     used = np.flatnonzero(marked[names] & (trace.access_mode != MENTION) & runs[trace.access_op])
-    pairs = np.concatenate(
-        [
-            np.stack([objects, trace.obj[objects]], axis=1),
-            np.stack([trace.access_op[used], names[used]], axis=1),
-        ]
-    )
-    for op, name in np.unique(pairs, axis=0).tolist():
+    pairs = dict.fromkeys(zip(objects.tolist(), trace.obj[objects].tolist(), strict=True))
+    pairs |= dict.fromkeys(zip(trace.access_op[used].tolist(), names[used].tolist(), strict=True))
+    for op, name in sorted(pairs):
         yield op, name, int(trace.kind[op])
