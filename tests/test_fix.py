@@ -62,3 +62,11 @@ def test_a_self_wait_is_removed() -> None:
     assert finding.fix is not None
     assert finding.fix == {"remove": 2}
     assert len(check(apply_fix(trace, finding.fix))) == 0
+
+
+def test_the_range_spans_every_byte_in_conflict() -> None:
+    text = "s1: launch k w=a[0:8],a[32:40] r=a[64:72]; s2: launch k r=a[4:6],a[36:60],a[64:72]"
+    (finding,) = check(parse("malloc a device 128; " + text))
+
+    assert finding.rule == "SO101"
+    assert finding.range == (4, 36)  # bytes 4 to 6 and 36 to 40: the span is 4 to 40

@@ -20,6 +20,8 @@ from streamsan.traces.order.explain import last_common, nearly
 _DOES = {(False, False): "reads", (True, False): "writes"}
 LONGEST = 60
 """Characters of a name in a sentence: kernel names run to thousands."""
+WIDEST = 64
+"""Accesses of one op looked at for the bytes in conflict."""
 FULL_ACCOUNTS = 100
 """Findings that get the last common point and the near miss; each costs a walk over the trace."""
 
@@ -174,22 +176,39 @@ class Evidence:
         return self.trace.names[int(self.trace.buffers.name[buffer])]
 
     def span(self, conflict: Conflict) -> tuple[int, int] | None:
-        """Give (offset, length) of the bytes in conflict, within the conflict's buffer.
+        """Give (offset, length) of the smallest span that holds the bytes in conflict.
 
-        All accesses of the two ops that conflict count: a kernel may touch a buffer twice.
+        All accesses of the two ops to the two buffers count: a kernel may touch one several times.
+        None where the buffer's size is not known and all of it is in conflict.
         """
         placed, buffers = self.order.placed, self.trace.buffers
-        overlap = placed.places.overlap(
-            int(placed.place[conflict.first]), int(placed.place[conflict.second])
-        )
+        found = [
+            overlap
+            for one in self._accesses(conflict.first, conflict.former)
+            for two in self._accesses(conflict.second, conflict.buffer)
+            if placed.write[one] or placed.write[two] or conflict.confidence == "possible"
+            if (overlap := placed.places.overlap(int(placed.place[one]), int(placed.place[two])))
+        ]
+        if not found:
+            return None
+        low, high = min(span[0] for span in found), max(span[1] for span in found)
         buffer = conflict.named
         start = int(buffers.start[buffer])
-        if overlap is None:
-            return None
-        low, high = overlap
         if int(buffers.size[buffer]) < 0 and high - start >= int(buffers.extent[buffer]):
             return None
         return max(0, low - start), high - low
+
+    def _accesses(self, access: int, buffer: int) -> list[int]:
+        """Give the accesses to a buffer at the node of one of them, it first."""
+        placed = self.order.placed
+        found, node = [access], placed.node[access]
+        for step in (-1, 1):
+            other = access + step
+            while 0 <= other < len(placed) and placed.node[other] == node and len(found) < WIDEST:
+                if placed.places.buffer[placed.place[other]] == buffer:
+                    found.append(other)
+                other += step
+        return found
 
     def _fingerprint(self, code: str, kind: str, ops: tuple[int, ...], buffer: str | None) -> str:
         parts = []
