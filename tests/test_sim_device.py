@@ -292,7 +292,10 @@ def test_host_reads_are_seen(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["numpy", "__array__", "__dlpack__", "data_ptr"])
 def test_what_leaves_our_sight_is_an_escape(name: str) -> None:
-    run = sim.run(lambda: getattr(torch.ones(3).pin_memory(), name)())
+    def leave() -> None:
+        getattr(torch.ones(3).pin_memory(), name)()
+
+    run = sim.run(leave)
     assert run.trace is not None
     assert o.WORDS.index("host_escape") in run.trace.kind.tolist()
 
