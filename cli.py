@@ -84,6 +84,33 @@ def lint(arguments: argparse.Namespace) -> int:
     )
 
 
+def run_script(arguments: argparse.Namespace) -> int:
+    """Run a program under the simulated device, and check its trace."""
+    from streamsan.checkers.reports.child import Program
+    from streamsan.checkers.reports.program import run_program
+    from streamsan.checkers.reports.run import Options
+    from streamsan.checkers.settings import Settings
+
+    settings = Settings(select=_listed(arguments.select), ignore=_listed(arguments.ignore))
+    return run_program(
+        Program(
+            script=arguments.script,
+            arguments=tuple(arguments.arguments),
+            lint=Options(
+                paths=(),
+                settings=settings,
+                form=arguments.format,
+                fail_on=arguments.fail_on,
+                exit_zero=arguments.exit_zero,
+            ),
+            policy=arguments.policy,
+            devices=arguments.devices,
+            confirm=arguments.confirm,
+            output=arguments.output,
+        )
+    )
+
+
 def rules(arguments: argparse.Namespace) -> int:
     """List the rules."""
     from streamsan.checkers.reports import catalogue
@@ -181,6 +208,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add_lint(commands.add_parser("lint", help="check traces", epilog=STATUS, allow_abbrev=False))
 
+    _add_run(commands.add_parser("run", help="run a torch program on a simulated GPU, and check it",
+                                 epilog=f"{STATUS} A program that fails gives its own.",
+                                 allow_abbrev=False))  # fmt: skip
+
     each = commands.add_parser("rules", help="list the rules", allow_abbrev=False)
     _add_format(each, ("text", "json"))
     each.set_defaults(run=rules)
@@ -206,13 +237,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_lint(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("paths", nargs="+", metavar="PATH", help="files, folders, globs; - for standard input")
-    _add_format(parser, ("text", "concise", "json"))
-    add("--select", action="append", metavar="CODES",
-        help="rules to run: codes or prefixes, with commas between them (default ALL)")  # fmt: skip
-    add("--ignore", action="append", metavar="CODES", help="rules to leave out")
-    add("--fail-on", choices=("error", "warning", "info"), default="error",
-        help="the least severity that gives exit status 1 (default error)")  # fmt: skip
-    add("--exit-zero", action="store_true", help="findings do not change the exit status")
+    _add_report(parser)
     add("--statistics", action="store_true", help="count findings by rule instead of listing them")
     add("--all", action="store_true", help="list every finding, not one a cause")
     add("--jobs", type=_positive, metavar="N",
@@ -221,6 +246,34 @@ def _add_lint(parser: argparse.ArgumentParser) -> None:
     add("--semantics", choices=("default", "strict"), default="default",
         help="strict: also report what the weakest promises allow, as possible")  # fmt: skip
     parser.set_defaults(run=lint)
+
+
+def _add_run(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--sim", action="store_true", required=True,
+        help="run on the simulated device, which needs no GPU")  # fmt: skip
+    add("--policy", type=_policy, default="eager", metavar="P",
+        help="the schedule: eager (default), lazy, random:SEED, pct:DEPTH:SEED, directed:OP, "
+        "replay:SCHEDULE")  # fmt: skip
+    add("--devices", type=_positive, default=1, metavar="N", help="GPUs to simulate (default 1)")
+    add("--confirm", action="store_true",
+        help="run again for each finding, its first op held back, and compare values")  # fmt: skip
+    add("-o", "--output", metavar="TRACE", help="keep the trace in this file")
+    _add_report(parser)
+    add("script", metavar="SCRIPT", help="the Python program; it may say cuda")
+    add("arguments", nargs=argparse.REMAINDER, metavar="...", help="the program's own arguments")
+    parser.set_defaults(run=run_script)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    _add_format(parser, ("text", "concise", "json"))
+    add("--select", action="append", metavar="CODES",
+        help="rules to run: codes or prefixes, with commas between them (default ALL)")  # fmt: skip
+    add("--ignore", action="append", metavar="CODES", help="rules to leave out")
+    add("--fail-on", choices=("error", "warning", "info"), default="error",
+        help="the least severity that gives exit status 1 (default error)")  # fmt: skip
+    add("--exit-zero", action="store_true", help="findings do not change the exit status")
 
 
 def _add_graph(parser: argparse.ArgumentParser) -> None:
@@ -247,6 +300,14 @@ def _add_allow_damaged(parser: argparse.ArgumentParser) -> None:
 def _listed(values: Sequence[str] | None) -> tuple[str, ...]:
     parts = (part.strip() for value in values or () for part in value.split(","))
     return tuple(part for part in parts if part)
+
+
+def _policy(text: str) -> str:
+    """Read ``random:7`` as ``random(7)``, which shells would want quoted."""
+    name, colon, rest = text.partition(":")
+    if not colon or "(" in name:
+        return text
+    return f"{name}({rest if name == 'replay' else rest.replace(':', ',')})"
 
 
 def _positive(text: str) -> int:

@@ -31,12 +31,15 @@ from collections.abc import Iterator
 
 from streamsan.checkers.facts.blocking import Blocking
 from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.regions import HotRegions
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 
 
-def check(blocking: Blocking, hot: HotRegions, evidence: Evidence) -> Iterator[Finding]:
+def check(
+    blocking: Blocking, hot: HotRegions, prices: Prices, evidence: Evidence
+) -> Iterator[Finding]:
     """Report blocking uploads in hot regions."""
     for copy in blocking.copies:
         if copy.kind == "H2D" and copy.waits and copy.last is not None and copy.op in hot:
@@ -47,7 +50,7 @@ def check(blocking: Blocking, hot: HotRegions, evidence: Evidence) -> Iterator[F
             hint = "upload from pinned memory with non_blocking, or make the value on the device"
             yield evidence.make(
                 *RULE.head, "blocking", (copy.last, copy.op), message, hint,
-                buffer=evidence.buffer_name(copy.buffers[1]),
+                buffer=evidence.buffer_name(copy.buffers[1]), details=prices.blocking_copy(copy),
             )  # fmt: skip
 
 

@@ -26,7 +26,8 @@ Fix:
     blocking and wait for an event when the value is needed.
 
 Limits:
-    Deliberate ones belong outside the hot regions.
+    Deliberate ones belong outside the hot regions. Where the wait is also one for inherited work
+    that the value does not need, SO403 alone tells it.
 """
 
 from __future__ import annotations
@@ -34,15 +35,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from streamsan.checkers.facts.blocking import Blocking
+from streamsan.checkers.facts.chains import Chains
 from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.regions import HotRegions
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
+from streamsan.traces import Trace
 
 
-def check(blocking: Blocking, hot: HotRegions, evidence: Evidence) -> Iterator[Finding]:
+def check(
+    *,
+    trace: Trace,
+    blocking: Blocking,
+    chains: Chains,
+    hot: HotRegions,
+    prices: Prices,
+    evidence: Evidence,
+) -> Iterator[Finding]:
     """Report blocking downloads in hot regions."""
+    told = chains.waits if trace.header.complete.accesses else set()
     for copy in blocking.copies:
+        if copy.op in told:
+            continue
         if copy.kind == "D2H" and copy.waits and copy.first is not None and copy.op in hot:
             via = evidence.trace[copy.op].via
             what = f" ({via})" if via else ""
@@ -51,7 +66,10 @@ def check(blocking: Blocking, hot: HotRegions, evidence: Evidence) -> Iterator[F
                 f"{evidence.line(copy.op)}, from {evidence.call(copy.first)} on"
             )
             hint = "use a value the host already knows, or download without blocking"
-            yield evidence.make(*RULE.head, "blocking", (copy.first, copy.op), message, hint)
+            yield evidence.make(
+                *RULE.head, "blocking", (copy.first, copy.op), message, hint,
+                details=prices.blocking_copy(copy),
+            )  # fmt: skip
 
 
 RULE = Rule("SO402", "hidden-sync", "warning", ("sync",), check)

@@ -17,6 +17,7 @@ Good:
     s: memcpy a -> h D2H
     s: record e
     sync e
+    host_read h
     host_write h
 
 Fix:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from streamsan.sim.device.annotate import kernel
+    from streamsan.sim.device.cuda_names import redirect_cuda
     from streamsan.sim.device.errors import (
         KernelError,
         ScheduleError,
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KernelError", "Run", "ScheduleError", "SimulationError", "UnsupportedError", "install",
-    "is_installed", "kernel", "recording", "run", "schedule", "session", "trace",
+    "is_installed", "kernel", "recording", "redirect_cuda", "run", "schedule", "session", "trace",
 ]  # fmt: skip
 
 _HOMES = {
     "annotate": ("kernel",),
+    "cuda_names": ("redirect_cuda",),
     "errors": ("KernelError", "ScheduleError", "SimulationError", "UnsupportedError"),
     "install": ("install", "is_installed"),
     "session": ("Run", "recording", "run", "schedule", "session", "trace"),

@@ -23,7 +23,8 @@ EXPECTED = {
     "SO302": "info",
     **dict.fromkeys(["SO303", "SO304"], "warning"),
     "SO305": "error",
-    **dict.fromkeys(["SO401", "SO402", "SO404", "SO405"], "warning"),
+    **dict.fromkeys(["SO401", "SO402", "SO403", "SO404", "SO405"], "warning"),
+    **dict.fromkeys(["SO501", "SO502", "SO503", "SO504"], "warning"),
     **dict.fromkeys(["SO601", "SO602", "SO603", "SO701", "SO702", "SO703"], "error"),
     **dict.fromkeys(["SO901", "SO902"], "warning"),
 }
@@ -87,6 +88,9 @@ def test_a_copy_that_puts_back_equal_bytes_is_no_overwrite() -> None:
         "s1: memcpy h -> a H2D digest={}"
     )
 
-    assert [f.rule for f in check(parse(text.format("x", "x")))] == []
-    assert [f.rule for f in check(parse(text.format("x", "y")))] == ["SO102"]
-    assert [f.rule for f in check(parse(text.replace(" digest={}", "")))] == ["SO102"]
+    def hazards(given: str) -> list[str]:
+        return [f.rule for f in check(parse(given)) if f.rule.startswith("SO1")]
+
+    assert hazards(text.format("x", "x")) == []
+    assert hazards(text.format("x", "y")) == ["SO102"]
+    assert hazards(text.replace(" digest={}", "")) == ["SO102"]

@@ -8,15 +8,22 @@ from __future__ import annotations
 from functools import cached_property
 
 from streamsan.checkers.facts.blocking import Blocking
+from streamsan.checkers.facts.chains import Chains
 from streamsan.checkers.facts.conflicts import Conflict, find_conflicts
 from streamsan.checkers.facts.cycles import Cycle, find_cycles
+from streamsan.checkers.facts.downloads import Downloads
 from streamsan.checkers.facts.events import Waits
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.graph_races import GraphRace, graph_races
+from streamsan.checkers.facts.history import History
+from streamsan.checkers.facts.lanes import Lanes
 from streamsan.checkers.facts.lifetimes import Lifetimes
+from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.regions import HotRegions
+from streamsan.checkers.facts.returns import Returns
 from streamsan.checkers.facts.slots import SlotUse, slot_uses
 from streamsan.checkers.facts.versions import Versions
+from streamsan.checkers.facts.waste import Wastes
 from streamsan.checkers.settings import Settings
 from streamsan.traces import Trace
 from streamsan.traces.order import HappensBefore
@@ -69,7 +76,42 @@ class Facts:
     @cached_property
     def blocking(self) -> Blocking:
         """Copies at which the host waits, and what they have to drain."""
-        return Blocking(self.order)
+        return Blocking(self.lanes)
+
+    @cached_property
+    def lanes(self) -> Lanes:
+        """Who knows of what along each lane, and what is work."""
+        return Lanes(self.order)
+
+    @cached_property
+    def history(self) -> History:
+        """Who wrote and who read the bytes that copies move between host and device."""
+        return History(self.order)
+
+    @cached_property
+    def wastes(self) -> Wastes:
+        """Waits that wait for more than what comes after them needs."""
+        return Wastes(self.lanes, self.blocking.pairs)
+
+    @cached_property
+    def chains(self) -> Chains:
+        """Host waits for a value that was ready, behind work that its stream has inherited."""
+        return Chains(self.lanes, self.blocking, self.wastes)
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        """Downloads whose bytes nobody reads."""
+        return Downloads(self.lanes, self.history)
+
+    @cached_property
+    def returns(self) -> Returns:
+        """Copies that carry bytes to where they are already."""
+        return Returns(self.history)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """What a wait or a copy costs, in bytes and in times where the trace has them."""
+        return Prices(self.lanes, self.blocking, self.history)
 
     @cached_property
     def versions(self) -> Versions:

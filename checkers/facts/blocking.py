@@ -7,27 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamsan.checkers.facts.lanes import Lanes
 from streamsan.traces.ops import Kind
-from streamsan.traces.order import HappensBefore
-from streamsan.traces.order.edges import Line
 from streamsan.traces.order.semantics import copy_kind
-
-WORK = (
-    Kind.LAUNCH,
-    Kind.MEMCPY,
-    Kind.MEMSET,
-    Kind.GRAPH_LAUNCH,
-    Kind.HOST_FUNC,
-    Kind.COLLECTIVE,
-)
+from streamsan.traces.ranges import pieces
 
 
 class Copy(NamedTuple):
     """A copy between host and device; ``buffers`` are its source and its destination.
 
     ``waits``: the host waits for it, by ``async`` or by a synchronise of its stream that is part
-    of it. ``pageable``: its host side is pageable. ``first`` and ``last`` are the first and the
-    last op in flight that must end before it can, None where there is none.
+    of it (``pair``). ``pageable``: its host side is pageable, ``strided``: it is in pieces.
+    ``first`` and ``last`` are the first and the last op in flight that must end before it can,
+    None where there is none, and ``drained`` counts them.
     """
 
     op: int
@@ -35,16 +27,33 @@ class Copy(NamedTuple):
     buffers: tuple[int, int]
     waits: bool
     pageable: bool
+    strided: bool
+    pair: int | None
     first: int | None
     last: int | None
+    drained: int
+
+    @property
+    def staged(self) -> bool:
+        """Whether the driver, or the framework, has to stage it."""
+        return self.pageable or self.strided
+
+
+class Drained(NamedTuple):
+    """Work of one stream that a thread did not know to be done: first and last op, how many."""
+
+    first: int
+    last: int
+    ops: int
 
 
 class Blocking:
     """Looks at every copy of a trace."""
 
-    def __init__(self, order: HappensBefore) -> None:
-        """Keep the order."""
-        self.order = order
+    def __init__(self, lanes: Lanes) -> None:
+        """Keep the lanes."""
+        self.lanes = lanes
+        self.order = lanes.order
 
     @cached_property
     def copies(self) -> list[Copy]:
@@ -57,6 +66,11 @@ class Blocking:
                 found.append(copy)
         return found
 
+    @cached_property
+    def pairs(self) -> set[int]:
+        """The synchronises that are part of a copy."""
+        return {copy.pair for copy in self.copies if copy.pair is not None}
+
     def _copy(self, op: int) -> Copy | None:
         trace = self.order.trace
         view, buffers = trace[op], trace.buffers
@@ -66,84 +80,57 @@ class Blocking:
         kind = copy_kind(view.bit("kind"), *spaces)
         if kind not in ("H2D", "D2H"):
             return None
-        blocks = view.bit("async_") is False or self._is_pair(op)
-        pageable = spaces[0 if kind == "H2D" else 1] == "pageable"
-        if not (blocks or pageable):
-            return Copy(op, kind, ends, waits=False, pageable=False, first=None, last=None)
-        return Copy(op, kind, ends, blocks, pageable, *self._in_flight(op))
+        pair = self._pair(op)
+        blocks = view.bit("async_") is False or pair is not None
+        side = 0 if kind == "H2D" else 1
+        pageable = spaces[side] == "pageable"
+        strided = view.via != "raw" and not blocks and self._in_pieces(first + side)
+        drained = self._newly_known(op) if blocks or pageable or strided else []
+        return Copy(
+            op, kind, ends, blocks, pageable, strided, pair,
+            min((d.first for d in drained), default=None),
+            max((d.last for d in drained), default=None), sum(d.ops for d in drained),
+        )  # fmt: skip
 
-    def _is_pair(self, op: int) -> bool:
+    def _in_pieces(self, access: int) -> bool:
+        """Whether a range is a view whose bytes do not stand next to each other."""
+        ranges = self.order.trace.ranges
+        view = int(ranges.strided[self.order.trace.access_range[access]])
+        return view >= 0 and pieces(ranges.views[view]) > 1
+
+    def _pair(self, op: int) -> int | None:
         """The older form of a blocking copy: the thread's next op synchronises its stream.
 
         Both at one site (trace-format.md, detail 1); a profile without sites shows it by the calls
         alone.
         """
         trace = self.order.trace
-        later = op + 1
-        while later < len(trace) and trace.thread[later] != trace.thread[op]:
-            later += 1
-        if later == len(trace) or trace.kind[later] != Kind.STREAM_SYNCHRONIZE:
-            return False
+        later = next(self.lanes.thread_after(op), None)
+        if later is None or trace.kind[later] != Kind.STREAM_SYNCHRONIZE:
+            return None
         if trace.streams.of_op[later] != trace.streams.of_op[op]:
-            return False
+            return None
         same_site = trace.site[op] >= 0 and trace.site[op] == trace.site[later]
-        return bool(same_site) or not trace.header.complete.accesses
+        return later if same_site or not trace.header.complete.accesses else None
 
-    @cached_property
-    def _work(self) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-        """By stream: positions and ops of its work."""
-        order = self.order
-        node_op = order.graph.node_op
-        is_work = np.isin(order.trace.kind[node_op], WORK)
-        is_work &= order.graph.op_node[node_op] == np.arange(len(node_op))
-        found = {}
-        for lane, line in enumerate(order.graph.lane_line):
-            if line is Line.STREAM:
-                mine = np.flatnonzero(is_work & (order.clocks.lane == lane))
-                found[lane] = (order.clocks.position[mine], node_op[mine])
-        return found
+    def drained_by_host(self, op: int) -> list[Drained]:
+        """Give, for each stream with work in flight, what a host wait drains."""
+        return self._newly_known(op)
 
-    def _in_flight(self, op: int) -> tuple[int | None, int | None]:
-        """Give the first and the last op that must end before a copy can, not known to be done.
+    def _newly_known(self, op: int) -> list[Drained]:
+        """Give, by stream, the work before an op that its thread did not know of.
 
-        Work of other streams counts where the copy's stream has inherited a wait for it.
+        Work of other streams counts where the op's stream has inherited a wait for it.
         """
-        found = [end for ends in self._newly_known(op) for end in ends]
-        return (min(found), max(found)) if found else (None, None)
-
-    def drained_by_host(self, op: int) -> list[int]:
-        """Give, for each stream with work in flight, the last op that a host wait drains."""
-        return [last for _, last in self._newly_known(op)]
-
-    def _newly_known(self, op: int) -> list[tuple[int, int]]:
-        """Give, by stream, the first and last op before an op that its thread did not know of."""
-        clocks = self.order.clocks
+        lanes = self.lanes
         node = int(self.order.graph.op_node[op])
-        caller = self._host_before(op)
-        before = clocks.rows[clocks.row[node]].copy()
-        before[clocks.lane[node]] = clocks.position[node] - 1
-        known = clocks.rows[clocks.row[caller]] if caller >= 0 else np.zeros_like(before)
-        found: list[tuple[int, int]] = []
-        for lane, (positions, ops) in self._work.items():
-            low = int(np.searchsorted(positions, known[lane], side="right"))
-            high = int(np.searchsorted(positions, before[lane], side="right"))
-            if low < high:
-                found.append((int(ops[low]), int(ops[high - 1])))
+        caller = lanes.host_before(op)
+        before = lanes.clock(node).copy()
+        before[lanes.lane[node]] = lanes.position[node] - 1
+        known = lanes.clock(caller) if caller >= 0 else [0] * len(before)
+        found = []
+        for lane in lanes.work:
+            ops = lanes.work_between(lane, known[lane], before[lane])
+            if len(ops):
+                found.append(Drained(int(ops[0]), int(ops[-1]), len(ops)))
         return found
-
-    @cached_property
-    def _host_nodes(self) -> dict[int, np.ndarray]:
-        graph = self.order.graph
-        return {
-            lane: np.flatnonzero(graph.node_lane == lane)
-            for lane, line in enumerate(graph.lane_line)
-            if line is Line.THREAD
-        }
-
-    def _host_before(self, op: int) -> int:
-        """Give the last node of the op's thread before the op, or -1."""
-        graph = self.order.graph
-        lane = graph.lane_label.index(f"host:{self.order.trace[op].thread}")
-        mine = self._host_nodes[lane]
-        place = int(np.searchsorted(graph.node_op[mine], op)) - 1
-        return int(mine[place]) if place >= 0 else -1

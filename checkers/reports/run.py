@@ -49,7 +49,7 @@ def run_lint(options: Options) -> int:
     outcomes = [Outcome(e.source, failed=True, line=e.line, reason=e.reason) for e in missing]
     outcomes += _folders_without(with_progress(_lint_all(inputs, options), inputs))
     _tell_failures(outcomes, options)
-    written = emit(_render(outcomes, options))
+    written = emit(render_outcomes(outcomes, options))
     status = exit_status(
         outcomes,
         fail_on=options.fail_on,
@@ -104,7 +104,8 @@ def _tell_failures(outcomes: Sequence[Outcome], options: Options) -> None:
         say("note", f"skipped {files}: {names}")
 
 
-def _render(outcomes: Sequence[Outcome], options: Options) -> str:
+def render_outcomes(outcomes: Sequence[Outcome], options: Options) -> str:
+    """Give the report in the form asked for."""
     if options.form == "json":
         from streamsan.checkers.reports.machine import lint_json
 

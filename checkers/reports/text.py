@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 INDENT = "  "
-_TOLD = {"accesses", "missing", "common", "nearly", "reuse"}
+_TOLD = {"accesses", "missing", "common", "nearly", "reuse", "directed"}
 _MORE = 6
 """Further details of a rule that are shown."""
 
@@ -139,6 +139,8 @@ def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
     further = [(k, v) for k, v in details.items() if k not in _TOLD and _is_plain(v)]
     if further:
         yield "details", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in further[:_MORE])
+    if words := details.get("directed"):
+        yield "directed run", str(words)
     if finding.witness is not None:
         yield "witness", _witness(finding.witness)
     if finding.hint:

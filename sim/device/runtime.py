@@ -482,7 +482,7 @@ class Runtime:
         """Give the trace of the run so far."""
         with self.lock:
             self.flush()
-            return self.recorder.trace(self.config.devices, torch.__version__, path)
+            return self.recorder.trace(self.config.devices, str(torch.__version__), path)
 
     def schedule(self) -> str:
         """Give the run's schedule, as a string that replays it."""

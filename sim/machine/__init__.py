@@ -1,1 +1,26 @@
-"""The machine that runs traces: explores their schedules and replays witnesses."""
+"""The abstract machine: it runs a trace, explores its legal schedules, and finds witnesses.
+
+Written from the rules of cuda-ordering.md and independent of ``traces.order``, so that either can
+judge the other. What it does not model stands in ``issue.py``::
+
+    from streamsan.sim.machine import confirm, explore, judge
+
+    found = explore(trace)              # every distinct outcome, with a schedule for each
+    witness = confirm(trace, (0, 1))    # two schedules that disagree about a pair of ops
+"""
+
+from streamsan.sim.machine.directed import run_held
+from streamsan.sim.machine.explore import Exploration, Found, explore
+from streamsan.sim.machine.issue import compile_trace
+from streamsan.sim.machine.outcome import Outcome, circle, describe, outcome_of
+from streamsan.sim.machine.pairs import both_ways, races
+from streamsan.sim.machine.program import Program
+from streamsan.sim.machine.sample import explore_pct, explore_random
+from streamsan.sim.machine.schedule import ScheduleError, replay
+from streamsan.sim.machine.witness import Verdict, Witness, confirm, judge
+
+__all__ = [
+    "Exploration", "Found", "Outcome", "Program", "ScheduleError", "Verdict", "Witness",
+    "both_ways", "circle", "compile_trace", "confirm", "describe", "explore", "explore_pct",
+    "explore_random", "judge", "outcome_of", "races", "replay", "run_held",
+]  # fmt: skip

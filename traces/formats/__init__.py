@@ -122,11 +122,20 @@ def save(trace: Trace, path: str | os.PathLike[str], format: str | None = None) 
         TraceError: the file cannot be written.
     """
     name = os.fspath(path)
+    _write(trace, name, writer_of(name, format))
+
+
+def writer_of(name: str, format: str | None = None) -> Callable[[Trace, BinaryIO], None]:  # noqa: A002
+    """Find what writes a file of a name.
+
+    Raises:
+        UsageError: no format has this suffix or name, or the one that has it cannot be written.
+    """
     stem = name.removesuffix(".gz").removesuffix(".zst")
     for candidate in formats():
         wanted = candidate.name == format if format else stem.endswith(candidate.suffixes)
         if wanted and candidate.write is not None:
-            return _write(trace, name, candidate.write)
+            return candidate.write
     raise UsageError(f"no trace format can be written as {format or Path(name).name!r}")
 
 
