@@ -100,7 +100,8 @@ class Needs:
 
         Collectives, too: those of one device have to start in the same order on every rank, so
         each conflicts with the others. A block comes back to its owner's stream, and what the
-        allocator itself waits for is over when it is handed out again: what must be before the free may be before any of these.
+        allocator itself waits for is over when it is handed out again: what must be before the
+        free may be before any of these.
         """
         order, trace = self.lanes.order, self.lanes.trace
         buffers, graph = trace.buffers, order.graph
