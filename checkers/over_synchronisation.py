@@ -73,9 +73,9 @@ def check(
     if not trace.header.complete.accesses:
         yield from _device_wide(trace, blocking, hot, evidence)
         return
-    for waste in wastes.found:
-        if not settings.hot_regions or waste.wait in hot:
-            yield _implied(waste, evidence) if waste.implied else _wide(waste, prices, evidence)
+    told = [w for w in wastes.found if not settings.hot_regions or w.wait in hot]
+    for waste in sorted(told, key=lambda w: w.implied):  # of repeats the first stands for all
+        yield _implied(waste, evidence) if waste.implied else _wide(waste, prices, evidence)
 
 
 def _wide(waste: Waste, prices: Prices, evidence: Evidence) -> Finding:

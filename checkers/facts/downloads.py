@@ -66,7 +66,7 @@ class Downloads:
         free = int(buffers.free[buffer])
         live: set[int] = set()
         ends: set[tuple[End, int]] = set()
-        for _, use in self.history.next_uses(move.target, place):
+        for use in self.history.next_uses(move.target, place):
             op = int(placed.op[use]) if use >= 0 else -1
             if use < 0 or 0 <= free < op:
                 ends.add(("freed", free) if free >= 0 else ("left", -1))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import cached_property
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +30,25 @@ class Move(NamedTuple):
     kind: str
     source: int
     target: int
+
+
+class Timeline(NamedTuple):
+    """Accesses in order of execution, atom after atom; ``start`` says where each atom's begin."""
+
+    start: list[int]
+    access: NDArray[np.intp]
+
+    def before(self, atom: int, access: int) -> int:
+        """Give the last access of an atom before another access, -1 for none."""
+        low, high = self.start[atom], self.start[atom + 1]
+        at = bisect_left(self.access, access, low, high)
+        return int(self.access[at - 1]) if at > low else -1
+
+    def after(self, atom: int, access: int) -> int:
+        """Give the first access of an atom after another access, -1 for none."""
+        low, high = self.start[atom], self.start[atom + 1]
+        at = bisect_left(self.access, access + 1, low, high)
+        return int(self.access[at]) if at < high else -1
 
 
 class History:
@@ -64,16 +82,18 @@ class History:
         return {move.target: move for move in self.moves}
 
     @cached_property
-    def _reads_of(self) -> dict[int, list[int]]:
-        placed = self.order.placed
-        found: dict[int, list[int]] = {}
-        for access in np.flatnonzero(~placed.write & ~placed.escape).tolist():
-            found.setdefault(int(placed.op[access]), []).append(access)
-        return found
+    def _by_op(self) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        order = np.argsort(self.order.placed.op, kind="stable")
+        return order, self.order.placed.op[order]
 
     def reads_of(self, op: int) -> list[int]:
         """Give the accesses by which an op reads."""
-        return self._reads_of.get(op, [])
+        order, ops = self._by_op
+        low, high = np.searchsorted(ops, (op, op + 1))
+        placed = self.order.placed
+        mine = order[low:high]
+        found: list[int] = mine[~placed.write[mine] & ~placed.escape[mine]].tolist()
+        return found
 
     @cached_property
     def move_of(self) -> dict[int, Move]:
@@ -93,16 +113,16 @@ class History:
         return found
 
     @cached_property
-    def _timeline(self) -> dict[int, list[int]]:
+    def _timeline(self) -> Timeline:
         """By atom: the accesses of it, in order of execution."""
         return self._by_atom(~self.order.placed.escape)
 
     @cached_property
-    def _writes(self) -> dict[int, list[int]]:
+    def _writes(self) -> Timeline:
         """By atom: the writes of it, in order of execution."""
         return self._by_atom(self.order.placed.write)
 
-    def _by_atom(self, wanted: NDArray[np.bool_]) -> dict[int, list[int]]:
+    def _by_atom(self, wanted: NDArray[np.bool_]) -> Timeline:
         placed, atoms = self.order.placed, self._atoms
         if not self.every:
             base = placed.places.base[placed.place]
@@ -115,12 +135,8 @@ class History:
         step = np.arange(len(access)) - np.repeat(np.cumsum(length) - length, length)
         atom = atoms.atom[np.repeat(start[placed.place[mine]], length) + step]
         order = np.argsort(atom, kind="stable")
-        names, first = np.unique(atom[order], return_index=True)
-        stops = [*first.tolist(), len(order)]
-        return {
-            int(name): access[order[a:b]].tolist()
-            for name, (a, b) in zip(names, pairwise(stops), strict=True)
-        }
+        starts = np.searchsorted(atom[order], np.arange(atoms.count + 1))
+        return Timeline(starts.tolist(), access[order])
 
     @cached_property
     def escaped(self) -> NDArray[np.bool_]:
@@ -153,40 +169,28 @@ class History:
 
         They are one where one access wrote all of it; -1 stands for what was there before.
         """
-        found = [self.last(self._writes, atom, access) for atom in self.atoms(place)]
+        found = [self._writes.before(atom, access) for atom in self.atoms(place)]
         return (min(found), max(found)) if found else (-1, -1)
 
     def writers(self, access: int) -> set[int]:
         """Give the accesses that last wrote the bytes of an access before it."""
         place = int(self.order.placed.place[access])
-        found = {self.last(self._writes, atom, access) for atom in self.atoms(place)}
+        found = {self._writes.before(atom, access) for atom in self.atoms(place)}
         return found - {-1}
 
     def users(self, access: int) -> set[int]:
         """Give the accesses that last used the bytes of an access before it."""
         place = int(self.order.placed.place[access])
-        found = {self.last(self._timeline, atom, access) for atom in self.atoms(place)}
+        found = {self._timeline.before(atom, access) for atom in self.atoms(place)}
         return found - {-1}
-
-    @staticmethod
-    def last(timeline: dict[int, list[int]], atom: int, before: int) -> int:
-        """Give the last access of an atom before another access, -1 for none."""
-        line = timeline.get(atom, [])
-        at = bisect_left(line, before) - 1
-        return line[at] if at >= 0 else -1
 
     def unchanged(self, place: int, since: int, until: int) -> bool:
         """Whether no byte of a place is written between two accesses."""
         return self.writes_before(until, place)[1] <= since
 
-    def next_uses(self, access: int, place: int) -> list[tuple[int, int]]:
-        """Give, for each atom of a place, it and the next access after one; -1 for none."""
-        found = []
-        for atom in self.atoms(place):
-            line = self._timeline.get(atom, [])
-            at = bisect_left(line, access + 1)
-            found.append((atom, line[at] if at < len(line) else -1))
-        return found
+    def next_uses(self, access: int, place: int) -> set[int]:
+        """Give the accesses that are next to use the bytes of a place after one; -1 for none."""
+        return {self._timeline.after(atom, access) for atom in self.atoms(place)}
 
     def bytes_left(self, place: int, taken: set[int]) -> list[list[int]]:
         """Give [first byte, length] of the parts of a place, in its buffer, outside other places.

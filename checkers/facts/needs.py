@@ -3,24 +3,22 @@
 An op u is needed by a wait if some op z after the wait conflicts with u and would not be after u
 without it (rules.md, SO404). Of the ops of one lane only the last needed one counts: waiting for
 it is waiting for all before it. Of the conflicts of two lanes only those count that reach further
-along the first lane than any conflict before: the later op has every path of the earlier one.
+along the first lane than any conflict before: the later op has every path of the earlier one. So
+ops that know of the same (a **stretch** of a lane) are looked at together.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from streamsan.checkers.facts.lanes import Lanes
 from streamsan.checkers.facts.paths import Paths
+from streamsan.checkers.facts.touches import Atoms, Touch, Touches
 from streamsan.traces.ops import Kind
-from streamsan.traces.order.atoms import find_atoms
 
 HOST = ("pinned", "pageable", "managed")
 """Spaces that host code may touch."""
@@ -34,15 +32,6 @@ class Need:
     users: dict[int, int] = field(default_factory=dict)
 
 
-class Touch(NamedTuple):
-    """Bytes touched at some nodes; a free that waits for several things has several nodes."""
-
-    nodes: tuple[int, ...]
-    op: int
-    atoms: Sequence[int]
-    write: bool
-
-
 class Needs:
     """By wait, what is needed of it. ``whole``: taking every touch for one of its whole memory."""
 
@@ -50,118 +39,76 @@ class Needs:
         """Keep the lanes."""
         self.lanes = lanes
         self.paths = Paths(lanes)
-        self.whole = whole
+        self.touches = Touches(lanes, whole=whole)
         self._found: dict[int, Need] = {}
         self._furthest: dict[tuple[int, int], int] = {}
-        self._written: dict[int, dict[int, list[int]]] = {}
-        self._read: dict[int, dict[int, list[int]]] = {}
+        self._last: dict[int, tuple[Atoms, Atoms]] = {}
+        """By lane: the last position that wrote each atom, and the last that touched it."""
 
     @cached_property
     def by_wait(self) -> dict[int, Need]:
         """What is needed, by the op of the wait; a wait of which nothing is needed is not in it."""
-        for touch in self._touches():
-            self._meet(touch)
+        for touch in self.touches.in_order():
+            if touch.stretch is None:
+                self._meet_alone(touch)
+            elif touch.begins:
+                self._meet(touch)
+            lane = self.lanes.lane[touch.nodes[0]]
+            written, touched = self._of_lane(lane)
+            position = self.lanes.position[touch.nodes[0]]
+            touched[touch.atoms] = position
+            if touch.write:
+                written[touch.atoms] = position
         self._unseen()
         self._values()
         return self._found
 
-    # --- who touches what, in an order of execution
-
-    def _touches(self) -> Iterator[Touch]:
-        placed = self.lanes.order.placed
-        rank = self.lanes.order.clocks.rank
-        when = placed.node if rank is None else rank[placed.node]
-        last = [*when.tolist(), np.inf]
-        nodes, ops, writes = placed.node.tolist(), placed.op.tolist(), placed.write.tolist()
-        escapes, places, spans = placed.escape.tolist(), placed.place.tolist(), self._spans
-        lives = [
-            (max(touch.nodes if rank is None else rank[list(touch.nodes)].tolist()), touch)
-            for touch in self._lives()
-        ]
-        lives.sort(key=lambda life: -life[0])
-        for i, time in enumerate(last):
-            while lives and lives[-1][0] < time:
-                yield lives.pop()[1]
-            if i < len(nodes) and not escapes[i]:
-                yield Touch((nodes[i],), ops[i], spans[places[i]], writes[i])
-
-    @cached_property
-    def _spans(self) -> list[list[int]]:
-        """The atoms of each place; for ``whole`` its memory."""
-        places = self.lanes.order.placed.places
-        if self.whole:
-            return [[base] for base in places.base.tolist()]
-        atoms = find_atoms(places)
-        start = atoms.start.tolist()
-        return [atoms.atom[a:b].tolist() for a, b in pairwise(start)]
-
-    def _lives(self) -> Iterator[Touch]:
-        """Beginnings and ends of blocks: they conflict with every access of the block.
-
-        Collectives, too: those of one device have to start in the same order on every rank, so
-        each conflicts with the others. A block comes back to its owner's stream, and what the
-        allocator itself waits for is over when it is handed out again: what must be before the
-        free may be before any of these.
-        """
-        order, trace = self.lanes.order, self.lanes.trace
-        buffers, graph = trace.buffers, order.graph
-        kinds = (
-            *(Kind.FREE, Kind.FREE_ASYNC, Kind.MALLOC_ASYNC, Kind.MALLOC, Kind.HOST_UNREGISTER),
-            Kind.COLLECTIVE,
-        )
-        of_buffer: dict[int, set[int]] = {}
-        for place, buffer in enumerate(order.placed.places.buffer.tolist()):
-            of_buffer.setdefault(buffer, set()).update(self._spans[place])
-        for op in np.flatnonzero(np.isin(trace.kind, kinds)).tolist():
-            buffer = int(buffers.of_op[op])
-            if trace.kind[op] == Kind.MALLOC and trace.streams.of_op[op] < 0:
-                continue
-            if trace.kind[op] == Kind.COLLECTIVE:
-                atom = -1 - int(trace.device[op])
-                yield Touch((int(graph.op_node[op]),), op, (atom,), write=True)
-                continue
-            nodes = [int(graph.op_node[op]), *graph.owner_tail.get(op, ())]
-            release = graph.releases.get(buffer)
-            if release is not None and release.free == op:
-                nodes.extend(release.nodes)
-            if buffer in of_buffer:
-                yield Touch(tuple(dict.fromkeys(nodes)), op, sorted(of_buffer[buffer]), write=True)
+    def _of_lane(self, lane: int) -> tuple[Atoms, Atoms]:
+        if lane not in self._last:
+            empty = np.zeros(self.touches.atoms, np.int32)
+            self._last[lane] = (empty, empty.copy())
+        return self._last[lane]
 
     # --- conflicts
 
-    def _meet(self, touch: Touch) -> None:
-        """Let a touch meet the last conflicting one before it on each other lane."""
-        lanes, main = self.lanes, touch.nodes[0]
-        lane, position = lanes.lane[main], lanes.position[main]
-        is_single = len(touch.nodes) == 1
-        before = lanes.clock(main)
-        if not is_single:
-            before = [max(known) for known in zip(*map(lanes.through, touch.nodes), strict=True)]
-        for other, last in self._last(touch, before).items():
-            if not is_single:
-                self._need(other, last, touch.nodes, touch.op)
-            elif other != lane and last > self._furthest.get((other, lane), 0):
-                self._furthest[other, lane] = last
-                self._need(other, last, touch.nodes, touch.op)
-        kept = self._written if touch.write else self._read
-        for atom in touch.atoms:
-            positions = kept.setdefault(atom, {}).setdefault(lane, [])
-            if not positions or positions[-1] < position:
-                positions.append(position)
+    def _reach(self, lane: int, to: int, reads: Atoms, writes: Atoms) -> int:
+        """Give the last position on a lane, up to one, that conflicts with atoms read and written.
 
-    def _last(self, touch: Touch, before: Sequence[int]) -> dict[int, int]:
-        """Give, by lane, the last conflicting touch that is before a clock."""
-        found: dict[int, int] = {}
-        for state in (self._written, self._read) if touch.write else (self._written,):
-            for atom in touch.atoms:
-                for lane, positions in state.get(atom, {}).items():
-                    last = positions[-1]
-                    if last > before[lane]:  # unordered: a hazard, and no need of a wait
-                        place = bisect_right(positions, before[lane])
-                        last = positions[place - 1] if place else 0
-                    if last > found.get(lane, 0):
-                        found[lane] = last
+        What the lane did later conflicts, too, but is a hazard and no need of a wait.
+        """
+        written, touched = self._last[lane]
+        found = 0
+        for last, atoms, any_touch in ((written, reads, False), (touched, writes, True)):
+            at = last[atoms]
+            found = max(found, int(at[at <= to].max(initial=0)))
+            for atom in atoms[at > to].tolist():
+                found = max(found, self.touches.last_on(lane, atom, to, any_touch=any_touch))
         return found
+
+    def _meet(self, touch: Touch) -> None:
+        """Let a stretch meet what each other lane did before it."""
+        here, before = self.lanes.lane[touch.nodes[0]], self.lanes.clock(touch.nodes[0])
+        for lane in self._last:
+            known, furthest = before[lane], self._furthest.get((lane, here), 0)
+            if lane == here or known <= furthest:
+                continue
+            reach = self._reach(lane, known, *self.touches.sets(touch))
+            for node, op, reads, writes in self.touches.of_stretch(touch):
+                if reach <= furthest:
+                    break
+                mine = self._reach(lane, known, reads, writes)
+                if mine > furthest:
+                    self._furthest[lane, here] = furthest = mine
+                    self._need(lane, mine, (node,), op)
+
+    def _meet_alone(self, touch: Touch) -> None:
+        lanes = self.lanes
+        before = [max(known) for known in zip(*map(lanes.through, touch.nodes), strict=True)]
+        nothing = touch.atoms[:0]
+        for lane in self._last:
+            reach = self._reach(lane, before[lane], nothing, touch.atoms)
+            if reach:
+                self._need(lane, reach, touch.nodes, touch.op)
 
     def _need(self, lane: int, position: int, to: Sequence[int], op: int) -> None:
         """Note what waits a conflict hangs on."""
@@ -188,11 +135,10 @@ class Needs:
         hidden = np.isin(places.base, places.base[placed.place[placed.escape]])
         if not self.lanes.trace.header.complete.host and len(places):
             hidden |= np.isin(space[places.buffer], HOST)
-        threads = lanes.thread_lanes
         furthest: dict[tuple[int, int], int] = {}
         for node in np.unique(placed.node[hidden[placed.place] & ~placed.escape]).tolist():
             lane, position = lanes.lane[node], lanes.position[node]
-            for thread in threads:
+            for thread in lanes.thread_lanes:
                 first = lanes.first_knowing(thread, lane, position)
                 if thread != lane and first <= len(lanes.nodes[thread]):
                     key = (lane, lanes.nodes[thread][first - 1])

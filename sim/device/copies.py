@@ -224,6 +224,9 @@ def _download(dst: torch.Tensor, src: SimTensor, non_blocking: bool, via: str) -
               blocking=not non_blocking)  # fmt: skip
     if not (pinned and non_blocking):
         RT.drain(queue)
+    if not pinned:
+        # What plain host code does with it from here on is not seen: it is taken as read.
+        RT.host_access(o.HostRead, target, "unseen")
 
 
 def to_copy(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
