@@ -89,7 +89,7 @@ class History:
     def reads_of(self, op: int) -> list[int]:
         """Give the accesses by which an op reads."""
         order, ops = self._by_op
-        low, high = np.searchsorted(ops, (op, op + 1))
+        low, high = np.searchsorted(ops, np.array((op, op + 1), ops.dtype))
         placed = self.order.placed
         mine = order[low:high]
         found: list[int] = mine[~placed.write[mine] & ~placed.escape[mine]].tolist()

@@ -112,10 +112,12 @@ class Lanes:
         """By edge: the op of the wait without which it would not be there, -1 for none.
 
         Besides its own edges a wait of a stream may bring what its thread knows: the next op of the
-        stream brings that itself only if the same thread issues it, and a record never does.
+        stream brings that itself only if the same thread issues it, and a record never does; and
+        what waits for the stream in between has it from the wait alone.
         """
         graph, trace = self.order.graph, self.trace
         found = self.waits.copy()
+        leaves = np.bincount(graph.edge_source, minlength=len(self.lane))
         issues = graph.edge_reason == Reason.ISSUE
         issues &= trace.kind[graph.node_op[graph.edge_target]] == Kind.STREAM_WAIT_EVENT
         for edge in np.flatnonzero(issues).tolist():
@@ -124,7 +126,7 @@ class Lanes:
             later = self.op[mine[place]] if place < len(mine) else -1
             same_thread = later >= 0 and trace.thread[later] == trace.thread[self.op[node]]
             bare = (Kind.EVENT_RECORD, Kind.STREAM_WAIT_EVENT)
-            if not same_thread or trace.kind[later] in bare:
+            if not same_thread or trace.kind[later] in bare or leaves[node]:
                 found[edge] = self.op[node]
         return found
 
@@ -162,7 +164,7 @@ class Lanes:
     def work_between(self, lane: int, after: int, to: int) -> Ints:
         """Give the ops of a stream's work after one position, up to another."""
         positions, ops = self.work[lane]
-        low, high = np.searchsorted(positions, (after, to), side="right")
+        low, high = np.searchsorted(positions, np.array((after, to), positions.dtype), side="right")
         found: Ints = ops[low:high]
         return found
 

@@ -71,42 +71,49 @@ class Needs:
 
     # --- conflicts
 
-    def _reach(self, lane: int, to: int, reads: Atoms, writes: Atoms) -> int:
-        """Give the last position on a lane, up to one, that conflicts with atoms read and written.
+    def _reach(self, lane: int, to: int, atoms: Atoms, *, write: bool) -> int:
+        """Give the last position on a lane, up to one, that conflicts with a touch of atoms.
 
         What the lane did later conflicts, too, but is a hazard and no need of a wait.
         """
-        written, touched = self._last[lane]
-        found = 0
-        for last, atoms, any_touch in ((written, reads, False), (touched, writes, True)):
-            at = last[atoms]
-            found = max(found, int(at[at <= to].max(initial=0)))
-            for atom in atoms[at > to].tolist():
-                found = max(found, self.touches.last_on(lane, atom, to, any_touch=any_touch))
+        if not len(atoms):
+            return 0
+        at = self._last[lane][write][atoms]
+        found = int(at.max())
+        if found <= to:
+            return found
+        found = int(at[at <= to].max(initial=0))
+        for atom in atoms[at > to].tolist():
+            found = max(found, self.touches.last_on(lane, atom, to, any_touch=write))
         return found
 
     def _meet(self, touch: Touch) -> None:
         """Let a stretch meet what each other lane did before it."""
         here, before = self.lanes.lane[touch.nodes[0]], self.lanes.clock(touch.nodes[0])
+        reads, writes = self.touches.sets(touch)
         for lane in self._last:
             known, furthest = before[lane], self._furthest.get((lane, here), 0)
             if lane == here or known <= furthest:
                 continue
-            reach = self._reach(lane, known, *self.touches.sets(touch))
-            for node, op, reads, writes in self.touches.of_stretch(touch):
-                if reach <= furthest:
-                    break
-                mine = self._reach(lane, known, reads, writes)
+            reach = max(
+                self._reach(lane, known, reads, write=False),
+                self._reach(lane, known, writes, write=True),
+            )
+            if reach <= furthest:
+                continue
+            for node, op, atoms, write in self.touches.of_stretch(touch):
+                mine = self._reach(lane, known, atoms, write=write)
                 if mine > furthest:
                     self._furthest[lane, here] = furthest = mine
                     self._need(lane, mine, (node,), op)
+                if furthest >= reach:
+                    break
 
     def _meet_alone(self, touch: Touch) -> None:
         lanes = self.lanes
         before = [max(known) for known in zip(*map(lanes.through, touch.nodes), strict=True)]
-        nothing = touch.atoms[:0]
         for lane in self._last:
-            reach = self._reach(lane, before[lane], nothing, touch.atoms)
+            reach = self._reach(lane, before[lane], touch.atoms, write=True)
             if reach:
                 self._need(lane, reach, touch.nodes, touch.op)
 

@@ -98,7 +98,8 @@ class Touches:
         clocks, node = self.lanes.order.clocks, self.placed.node
         key = clocks.lane[node].astype(np.int64) * (int(clocks.row.max(initial=0)) + 1)
         _, found = np.unique(key + clocks.row[node], return_inverse=True)
-        return found.astype(np.int64)
+        stretch: NDArray[np.int64] = found.astype(np.int64)
+        return stretch
 
     @cached_property
     def _by_stretch(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -126,14 +127,13 @@ class Touches:
             self._sets[keys.tobytes()] = known
         return known
 
-    def of_stretch(self, touch: Touch) -> Iterator[tuple[int, int, Atoms, Atoms]]:
-        """Go through the accesses of a stretch: node, op, atoms read, atoms written."""
-        placed = self.placed
-        nothing = touch.atoms[:0]
-        for access in self._accesses(touch).tolist():
+    def of_stretch(self, touch: Touch) -> Iterator[tuple[int, int, Atoms, bool]]:
+        """Go through a stretch: node, op, atoms and mode of the first access of each kind."""
+        placed, mine = self.placed, self._accesses(touch)
+        _, first = np.unique(placed.place[mine] * 2 + placed.write[mine], return_index=True)
+        for access in mine[np.sort(first)].tolist():
             span = self.spans[int(placed.place[access])]
-            sets = (nothing, span) if placed.write[access] else (span, nothing)
-            yield int(placed.node[access]), int(placed.op[access]), *sets
+            yield int(placed.node[access]), int(placed.op[access]), span, bool(placed.write[access])
 
     @cached_property
     def _by_lane(self) -> dict[int, tuple[list[int], list[int]]]:
