@@ -78,7 +78,8 @@ class Downloads:
             gone_on = self._gone_on(move)
             if gone_on is None:
                 return None
-            ends = ends - {("left", -1)} | {("left", gone_on)}
+            ends.discard(("left", -1))
+            ends.add(("left", gone_on))
         return self._weigh(move, place, live, ends) if ends else None
 
     def _weigh(

@@ -158,9 +158,9 @@ class Touches:
         start = max(0, stop - NEAREST)
         for at in range(stop - 1, start - 1, -1):
             access = accesses[at]
-            if any_touch or self.placed.write[access]:
-                if atom in self.spans[int(self.placed.place[access])]:
-                    return positions[at]
+            touches = any_touch or self.placed.write[access]
+            if touches and atom in self.spans[int(self.placed.place[access])]:
+                return positions[at]
         return to if start else 0
 
     # --- blocks
