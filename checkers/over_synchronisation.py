@@ -123,7 +123,7 @@ def _fix(waste: Waste, evidence: Evidence) -> dict[str, Any] | None:
         return {"remove": waste.wait}
     if len(waste.needed) > 1:
         return None
-    after = waste.needed[0]
+    after = next(iter(waste.needed))
     op_node = evidence.order.graph.op_node
     before = waste.wait if waste.user is None else waste.user
     return evidence.edge(after, int(op_node[after]), before, int(op_node[before]))
