@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from streamsan.checkers import Finding, check
     from streamsan.traces import Trace, load
     from streamsan.traces.order import HappensBefore
+    from streamsan.traces.recorder.annotate import kernel, mark, named, region
+    from streamsan.traces.recorder.slots import Slot, slot
 
-__all__ = ["Finding", "HappensBefore", "Trace", "__version__", "check", "load"]
+__all__ = [
+    "Finding", "HappensBefore", "Slot", "Trace", "__version__", "check", "kernel", "load", "mark",
+    "named", "region", "slot",
+]  # fmt: skip
 
 __version__ = "0.1.0"
 
@@ -27,6 +32,8 @@ _HOMES = {
     "Trace": "streamsan.traces",
     "check": "streamsan.checkers",
     "load": "streamsan.traces",
+    **dict.fromkeys(("kernel", "mark", "named", "region"), "streamsan.traces.recorder.annotate"),
+    **dict.fromkeys(("Slot", "slot"), "streamsan.traces.recorder.slots"),
 }
 
 

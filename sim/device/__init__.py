@@ -14,6 +14,7 @@ What stands on what, from below; nothing imports upwards:
     streams, module     the classes and functions of torch.simcuda
     patches, threads,   names of torch and of Python that are replaced
     backward, amp
+    annotate, declared  kernels and other facts that the program declares
     install, session    the way in
 
 ``streamsan.sim`` is the public face.

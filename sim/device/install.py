@@ -7,7 +7,16 @@ from typing import Any
 
 import torch
 
-from streamsan.sim.device import amp, backward, copies, factories, module, patches, threads
+from streamsan.sim.device import (
+    amp,
+    backward,
+    copies,
+    declared,
+    factories,
+    module,
+    patches,
+    threads,
+)
 from streamsan.sim.device.errors import SimulationError
 from streamsan.sim.device.internals import C, register_module, utils
 from streamsan.sim.device.runtime import RT, Config
@@ -74,6 +83,7 @@ def _register() -> None:
     patches.replace_all()
     threads.watch()
     backward.follow_streams()
+    declared.listen()
     _befriend()
 
 

@@ -7,9 +7,10 @@ subclasses; those come on top.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import weakref
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,13 +27,21 @@ from streamsan.sim.device.queues import Engine, Item, Place, Queue
 from streamsan.sim.device.record import Recorder
 from streamsan.sim.device.sites import Sites
 from streamsan.traces import ops as o
+from streamsan.traces import recorder
 from streamsan.traces.model import Trace
+from streamsan.traces.recorder.annotate import current_name
 
 POOL = 32
 """Streams of each priority and device; torch hands them out in turn, so they come round again."""
 _POLLS = 4
 """Queries of unfinished work that answer no, before the work is made to finish."""
 _LAUNCH_NS = 5_000
+_HIDDEN = (
+    str(Path(torch.__file__).parent),
+    str(Path(recorder.__file__).parent),
+    contextlib.__file__,
+)
+"""Where frames lie that no site shows: torch, annotations, and what enters them."""
 _CALL_NS = 1_000
 
 
@@ -65,7 +74,7 @@ class Runtime:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.hosts = Hosts()
-        self.sites = Sites((str(Path(torch.__file__).parent),))
+        self.sites = Sites(_HIDDEN)
         self.config = Config()
         self.listeners: list[Callable[[], None]] = []
         """Called after each restart: whatever lives on must be made known to the new record."""
@@ -92,6 +101,7 @@ class Runtime:
         self.draws = [0] * config.devices
         self._pools: dict[tuple[int, int], int] = {}
         self._names = 0
+        self._given: Counter[str] = Counter()
         for device in range(config.devices):
             self._queue(device, 0, 0)
 
@@ -104,7 +114,7 @@ class Runtime:
         with self.lock:
             self.engine.drain_all()
             self.flush()
-            self.sites = Sites((str(Path(torch.__file__).parent),))
+            self.sites = Sites(_HIDDEN)
             self.hosts.clear()
             self.epoch += 1
             self._start(config)
@@ -147,9 +157,14 @@ class Runtime:
     # -- names, sites and streams
 
     def name(self, prefix: str) -> str:
-        """Give a fresh name."""
+        """Give a fresh name: the program's own, where one holds."""
         self._names += 1
-        return f"{prefix}{self._names}"
+        return self._unique(current_name() or f"{prefix}{self._names}")
+
+    def _unique(self, name: str) -> str:
+        self._given[name] += 1
+        count = self._given[name]
+        return name if count == 1 else self._unique(f"{name}#{count}")
 
     def site(self, host: Host) -> int | None:
         """Give the calling stack's site; a thread of the autograd engine has its caller's."""
@@ -172,6 +187,8 @@ class Runtime:
         queue = self.engine.queues.get(f"{device}.{index}")
         if queue is None:
             queue = Queue(device, index, priority)
+            if index and (wanted := current_name()) is not None:
+                queue.name = self._unique(wanted)
             self.engine.add(queue)
             if index:
                 self.recorder.add(
@@ -233,6 +250,7 @@ class Runtime:
         """Queue a kernel."""
         host = self.enter()
         site = self.site(host)
+        name = current_name() or name
         op = self.recorder.add(
             o.Launch(
                 stream=queue.name, name=name, reads=tuple(reads), writes=tuple(writes),
@@ -261,6 +279,7 @@ class Runtime:
         op = self.recorder.add(
             o.Memcpy(
                 stream=queue.name, src=src, dst=dst, async_=not blocking, kind=kind, via=via,
+                name=current_name(),
                 wait="stream" if blocking else None, device=queue.device, thread=host.name,
                 site=site,
             )
