@@ -54,6 +54,8 @@ class DeviceSink:
 def _real(value: Any) -> Any:
     if isinstance(value, SimTensor | Pinned):
         return value.raw
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_real(each) for each in value))
     if type(value) in (list, tuple):
         return type(value)(_real(each) for each in value)
     if isinstance(value, torch.Tensor):

@@ -134,7 +134,7 @@ def _watching(kind: type, field: str) -> type:
             raise AttributeError(f"{kind.__name__!r} object has no attribute {field!r}") from None
         frame = sys._getframe(1)  # noqa: SLF001 - the caller's next instruction tells a test
         handle = _handle(owner, field)
-        if handle is not None and not (value is None and _is_test(frame.f_code, frame.f_lasti)):
+        if handle is not None and not _is_test(frame.f_code, frame.f_lasti):
             handle.used(value)
         return value
 

@@ -1,0 +1,287 @@
+"""A batch on its way: built and changed by scheduling, read by the forward pass.
+
+Under overlap no tensor of a batch is changed in place, since the forward pass of the last
+iteration may still read it: fields are bound to new tensors instead.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from itertools import count
+from typing import Any
+
+import torch
+
+import streamsan
+from streamsan.sim.scheduler.config import Bug, ServerArgs
+from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool
+from streamsan.sim.scheduler.requests import Req
+from streamsan.sim.scheduler.result import DraftInput
+from streamsan.sim.scheduler.sampling import SamplingBatchInfo, cumulate_penalties
+from streamsan.sim.scheduler.streams import Device
+
+
+class ForwardMode(Enum):
+    """What a batch asks of the forward pass."""
+
+    EXTEND = auto()
+    DECODE = auto()
+    MIXED = auto()
+    IDLE = auto()
+    PREBUILT = auto()
+    SPLIT_PREFILL = auto()
+
+    @property
+    def is_extend(self) -> bool:
+        """Whether there are prompt tokens in it."""
+        return self in {ForwardMode.EXTEND, ForwardMode.MIXED, ForwardMode.SPLIT_PREFILL}
+
+
+class ScheduleBatch:
+    """Requests that go through the forward pass together.
+
+    ``input_ids`` is None while a batch is scheduled; ``resolve_forward_inputs`` makes it from the
+    staged prompt (``prefill_input_ids_cpu``), from the relay's rows, or from both (mixed, by
+    ``mix_running_indices``).
+    """
+
+    _numbers = count()
+
+    def __init__(
+        self,
+        args: ServerArgs,
+        device: Device,
+        reqs: list[Req],
+        pools: tuple[ReqToTokenPool, TokenToKVPool],
+    ) -> None:
+        self.args = args
+        self.device = device
+        self.reqs = reqs
+        self.req_to_token_pool, self.kv_pool = pools
+        self.forward_mode = ForwardMode.EXTEND
+        self.input_ids: torch.Tensor | None = None
+        self.prefill_input_ids_cpu: torch.Tensor | None = None
+        self.mix_running_indices: torch.Tensor | None = None
+        self.req_pool_indices: Any = None
+        self.seq_lens: Any = None
+        self.seq_lens_cpu: Any = None
+        self.orig_seq_lens: Any = None
+        self.out_cache_loc: Any = None
+        self.out_slots: list[int] = []
+        self.extend_lens: list[int] = []
+        self.decoding_reqs = 0
+        self.was_chunked: list[bool] = []
+        self.sampling_info = SamplingBatchInfo()
+        self.spec_info: DraftInput | None = None
+        self.return_logprob = any(req.ask.logprobs for req in reqs)
+        self.return_hidden_states = any(req.ask.hidden_states for req in reqs)
+        self.watch()
+
+    def watch(self) -> None:
+        """Make the deferred fields visible to whoever records."""
+        name = f"batch{next(self._numbers)}"
+        streamsan.slot(self, "input_ids", name=f"{name}.input_ids")
+        for field in ("prefill_input_ids_cpu", "mix_running_indices"):
+            streamsan.slot(self, field, once=True, name=f"{name}.{field}")
+
+    @property
+    def rows(self) -> list[int]:
+        """The host's copy of ``req_pool_indices``."""
+        return [req.row for req in self.reqs]
+
+    def version_of(self, req: Req) -> int:
+        """Number the tokens of a request, so that a row of the relay tells whose it holds."""
+        return 1000 * req.rid + req.generation
+
+    # -- prefill
+
+    def prepare_for_extend(self) -> None:
+        """Stage the prompts, allocate KV and write the rows; on the current stream."""
+        self.forward_mode = ForwardMode.EXTEND
+        self.extend_lens = [req.extend for req in self.reqs]
+        self.was_chunked = [req.chunked for req in self.reqs]
+        ids = [t for r in self.reqs for t in r.fill_ids[r.prefix : r.prefix + r.extend]]
+        lengths = [req.prefix + req.extend for req in self.reqs]
+        self._stage(ids)
+        with streamsan.named("seq_lens"):
+            self._place(lengths)
+        self.out_slots = []
+        for req in self.reqs:
+            new = self.kv_pool.alloc(req.extend)
+            req.slots[req.prefix :] = new
+            self.out_slots += new
+        self.out_cache_loc = self.device.upload("out_cache_loc", self.out_slots)
+        start = 0
+        for req in self.reqs:
+            written = self.out_cache_loc[start : start + req.extend]
+            self.req_to_token_pool.write(req.row, req.prefix, written)
+            req.committed = req.prefix + req.extend
+            start += req.extend
+        self.kv_pool.map(self.out_slots, self.out_cache_loc)
+        self.sampling_info = SamplingBatchInfo.from_reqs(self.args, self.device, self.reqs)
+
+    def _stage(self, ids: list[int]) -> None:
+        """Keep the prompt in pinned memory until the forward pass takes it (#25945)."""
+        staged = self.device.pinned("prefill_input_ids_cpu", ids)
+        if self.args.prefill_upload == "S":
+            with streamsan.named("input_ids"):
+                self.input_ids = staged.to(self.device.name, non_blocking=True)
+            return
+        self.input_ids = None
+        if not self.args.has(Bug.STAGING_MISSING):
+            self.prefill_input_ids_cpu = staged
+
+    def _place(self, lengths: list[int]) -> None:
+        self.req_pool_indices = self.device.upload("req_pool_indices", self.rows)
+        self.seq_lens_cpu = torch.tensor(lengths)
+        self.seq_lens = self.device.upload("seq_lens", lengths)
+        self.orig_seq_lens = self.device.upload("orig_seq_lens", lengths)
+
+    # -- decode
+
+    def prepare_for_decode(self) -> None:
+        """Allocate the next position of each request; on the current stream."""
+        self.forward_mode = ForwardMode.DECODE
+        self.extend_lens = [1] * len(self.reqs)
+        self.was_chunked = [False] * len(self.reqs)
+        self.decoding_reqs = 0
+        self.input_ids = None
+        if self.args.speculative:
+            over_allocate(self)
+            return
+        cumulate_penalties(self)
+        lengths = self.seq_lens_cpu.tolist()
+        self.out_slots = self.kv_pool.alloc(len(self.reqs))
+        self.out_cache_loc = self.device.upload("out_cache_loc", self.out_slots)
+        for i, (req, length) in enumerate(zip(self.reqs, lengths, strict=True)):
+            req.slots.append(self.out_slots[i])
+            self.req_to_token_pool.write(req.row, length, self.out_cache_loc[i : i + 1])
+        self.kv_pool.map(self.out_slots, self.out_cache_loc)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Count one more token. Out of place under overlap: the last forward reads the old."""
+        in_place = not self.args.overlap or self.args.has(Bug.IN_PLACE_SEQ_LENS)
+        with streamsan.named("seq_lens_add"):
+            if in_place:
+                self.seq_lens.add_(1)
+            else:
+                self.seq_lens = self.seq_lens + 1
+        with streamsan.named("orig_seq_lens_add"):
+            self.orig_seq_lens = self.orig_seq_lens + 1
+        self.seq_lens_cpu = self.seq_lens_cpu + 1
+
+    # -- both
+
+    def mix_with_running(self, running: ScheduleBatch) -> None:
+        """Let a running batch, prepared for decoding, join this prefill (path d)."""
+        self.forward_mode = ForwardMode.MIXED
+        self.input_ids = None
+        self.decoding_reqs = len(running.reqs)
+        self.mix_running_indices = running.req_pool_indices
+        self.out_slots = self.out_slots + running.out_slots
+        with streamsan.named("out_cache_loc"):
+            self.out_cache_loc = torch.cat([self.out_cache_loc, running.out_cache_loc])
+        self.merge(running)
+        self.extend_lens = self.extend_lens + running.extend_lens
+        self.was_chunked = self.was_chunked + running.was_chunked
+
+    def merge(self, other: ScheduleBatch) -> None:
+        """Append the requests of another batch."""
+        if self.sampling_info.orchestrator is None or other.sampling_info.orchestrator is None:
+            self._even_penalties(other)
+        self.sampling_info.merge(other.sampling_info)
+        with streamsan.named("req_pool_indices"):
+            self.req_pool_indices = torch.cat([self.req_pool_indices, other.req_pool_indices])
+        with streamsan.named("seq_lens"):
+            self.seq_lens = torch.cat([self.seq_lens, other.seq_lens])
+            self.orig_seq_lens = torch.cat([self.orig_seq_lens, other.orig_seq_lens])
+        self.seq_lens_cpu = torch.cat([self.seq_lens_cpu, other.seq_lens_cpu])
+        if self.spec_info is not None and other.spec_info is not None:
+            self.spec_info = self.spec_info.merge(other.spec_info)
+        self.reqs = [*self.reqs, *other.reqs]
+        self.return_logprob |= other.return_logprob
+        self.return_hidden_states |= other.return_hidden_states
+
+    def _even_penalties(self, other: ScheduleBatch) -> None:
+        both = [self.sampling_info, other.sampling_info]
+        if all(info.orchestrator is None for info in both):
+            return
+        for info, reqs in zip(both, (self.reqs, other.reqs), strict=True):
+            if info.orchestrator is None:
+                info.orchestrator = SamplingBatchInfo.penalizer(self.args, self.device, reqs)
+
+    def filter(self, keep: list[Req]) -> None:
+        """Drop the requests that are not to be kept; on the current stream."""
+        if len(keep) == len(self.reqs):
+            return
+        places = [i for i, req in enumerate(self.reqs) if req in keep]
+        self.reqs = [self.reqs[i] for i in places]
+        if not places:
+            return
+        kept = self.device.upload("keep_indices", places)
+        with streamsan.named("req_pool_indices"):
+            self.req_pool_indices = self.req_pool_indices[kept]
+        with streamsan.named("seq_lens"):
+            self.seq_lens = self.seq_lens[kept]
+            self.orig_seq_lens = self.orig_seq_lens[kept]
+        self.seq_lens_cpu = self.seq_lens_cpu[torch.tensor(places)]
+        if self.sampling_info.orchestrator is not None:
+            self.sampling_info.orchestrator.filter(kept)
+        if self.spec_info is not None:
+            self.spec_info = self.spec_info.filter(kept)
+        self.return_logprob = any(req.ask.logprobs for req in self.reqs)
+        self.return_hidden_states = any(req.ask.hidden_states for req in self.reqs)
+
+    def copy(self) -> ScheduleBatch:
+        """Give a shallow copy with its own list of requests, for the queue of results."""
+        made = ScheduleBatch.__new__(ScheduleBatch)
+        made.__dict__.update({k: v for k, v in vars(self).items() if not k.startswith("_")})
+        made.reqs = list(self.reqs)
+        return made
+
+
+def over_allocate(batch: ScheduleBatch) -> None:
+    """Give each request room for two verifications: the running one is not counted yet.
+
+    The uploads are unpinned and non-blocking, as in the original: the driver stages them (SO405).
+    """
+    batch.out_cache_loc, batch.out_slots = None, []  # which of them, the verification finds out
+    reach = [max(len(r.slots), r.committed + 2 * batch.args.draft_tokens) for r in batch.reqs]
+    current, following = (
+        _unpinned(batch.device, name, lengths)
+        for name, lengths in (
+            ("allocated", [len(req.slots) for req in batch.reqs]),
+            ("allocate", reach),
+        )
+    )
+    for i, (req, length) in enumerate(zip(batch.reqs, reach, strict=True)):
+        start = len(req.slots)
+        if length == start:
+            continue
+        new = batch.kv_pool.alloc(length - start)
+        req.slots += new
+        locations = batch.device.upload("out_cache_loc", new)
+        table = batch.req_to_token_pool.req_to_token
+        streamsan.kernel(
+            "over_allocate", _fill, table, req.row, locations, current[i : i + 1],
+            following[i : i + 1],
+            reads=[locations, current[i : i + 1], following[i : i + 1]],
+            writes=[table[req.row, start:length]],
+        )  # fmt: skip
+        batch.kv_pool.map(new, locations)
+
+
+def _unpinned(device: Device, name: str, lengths: list[int]) -> torch.Tensor:
+    host = torch.tensor(lengths, dtype=torch.int32)
+    with streamsan.named(name):
+        return host.to(device.name, non_blocking=True)
+
+
+def _fill(
+    table: torch.Tensor, row: int, locations: torch.Tensor, start: torch.Tensor, stop: torch.Tensor
+) -> None:
+    places = torch.arange(table.shape[1], device=table.device)
+    inside = (places >= start) & (places < stop)
+    index = (places - start).clamp(0, locations.shape[0] - 1).long()
+    table[row] = torch.where(inside, locations[index].to(table.dtype), table[row])

@@ -1,0 +1,259 @@
+"""The scheduler: requests in, batches out, and the two event loops.
+
+One host thread issues everything. The whole loop runs on S; the forward pass is entered on F
+inside ``run_batch``. Under overlap a result is processed one iteration after its launch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+import streamsan
+from streamsan.sim.scheduler.batch import ForwardMode, ScheduleBatch
+from streamsan.sim.scheduler.config import Bug, ServerArgs
+from streamsan.sim.scheduler.fence import ReadDone
+from streamsan.sim.scheduler.future_map import FutureMap
+from streamsan.sim.scheduler.model import make_model
+from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool
+from streamsan.sim.scheduler.model import WIDTH
+from streamsan.sim.scheduler.policy import SchedulePolicy
+from streamsan.sim.scheduler.process import process_batch_result
+from streamsan.sim.scheduler.requests import Ask, Req
+from streamsan.sim.scheduler.result import DraftInput, GenerationBatchResult
+from streamsan.sim.scheduler.runner import ModelRunner
+from streamsan.sim.scheduler.sampling import vocab_mask
+from streamsan.sim.scheduler.spec_worker import DraftRunner, EagleWorker
+from streamsan.sim.scheduler.streams import Device, Streams
+from streamsan.sim.scheduler.worker import TpModelWorker
+
+_PATIENCE = 200
+"""Iterations after which a loop that does not end is an error of ours."""
+
+
+class Scheduler:
+    """One scheduler with its pools, its relay and its worker, on one device."""
+
+    def __init__(self, args: ServerArgs, device: str) -> None:
+        self.args = args
+        self.device = Device(device)
+        self.streams = Streams(self.device)
+        with self.device.on(self.streams.S):
+            self._make()
+        self.waiting: deque[Req] = deque()
+        self.asked: list[Req] = []
+        self.running = self.new_batch([])
+        self.chunked: Req | None = None
+        self.last_batch: ScheduleBatch | None = None
+        self.result_queue: deque[tuple[ScheduleBatch, GenerationBatchResult]] = deque()
+        self.batch_record_buf: list[Any] = [None] * (1 if args.has(Bug.RING_OF_ONE) else 2)
+        self.iteration = 0
+        self.launched = 0
+        self.policy = SchedulePolicy(self)
+
+    def _make(self) -> None:
+        args = self.args
+        self.pools = (
+            ReqToTokenPool(args, self.device),
+            TokenToKVPool(args, self.device, WIDTH),
+        )
+        self.future_map = FutureMap(args, self.streams)
+        self.read_done = ReadDone(args, self.streams)
+        model = make_model(args.context).to(self.device.name)
+        late = bool(args.speculative) and not args.has(Bug.READ_DONE_WRONG_RUNNER)
+        runner = ModelRunner(
+            args, self.device, model, self.pools, None if late else self.read_done
+        )
+        if args.speculative:
+            draft = DraftRunner(runner, self.read_done if late else None)
+            self.worker: TpModelWorker = EagleWorker(runner, draft, self.future_map)
+        else:
+            self.worker = TpModelWorker(runner)
+        self.device.synchronize()
+
+    def new_batch(self, reqs: list[Req]) -> ScheduleBatch:
+        """Make a batch on this scheduler's pools."""
+        return ScheduleBatch(self.args, self.device, reqs, self.pools)
+
+    # -- the loops
+
+    def serve(self, asks: Sequence[Ask]) -> list[Req]:
+        """Serve requests to their end, in the loop of this era."""
+        self.asked = [Req(rid, ask) for rid, ask in enumerate(asks)]
+        step = self.step_overlap if self.args.overlap else self.step_normal
+        with self.device.on(self.streams.S):
+            while not self.idle:
+                with streamsan.region(f"iteration {self.iteration}", iteration=self.iteration):
+                    step()
+                self.iteration += 1
+                if self.iteration > _PATIENCE:
+                    raise RuntimeError("the scheduler makes no progress")
+        self.device.synchronize()
+        return self.asked
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was asked for is done and processed."""
+        return all(req.finished for req in self.asked) and not self.result_queue
+
+    def receive(self) -> None:
+        """Take in the requests that arrive now."""
+        self.waiting.extend(req for req in self.asked if req.ask.arrives == self.iteration)
+
+    def step_normal(self) -> None:
+        """One iteration without overlap: everything on S, results at once."""
+        self.receive()
+        batch = self.policy.get_next_batch_to_run()
+        if batch is not None:
+            result = self.run_batch(batch)
+            self.launch_batch_sample_if_needed(batch, result)
+            process_batch_result(self, batch, result)
+        self.last_batch = batch
+
+    def step_overlap(self) -> None:
+        """One iteration with overlap: launch this batch, then process the last one's result."""
+        self.receive()
+        self.read_done.fence("top")
+        batch = self.policy.get_next_batch_to_run()
+        if batch is not None:
+            result = self.run_batch(batch)
+            self.result_queue.append((batch.copy(), result))
+        self.read_done.fence("post")
+        if self.last_batch is not None:
+            process_batch_result(self, *self.result_queue.popleft())
+        if batch is not None:
+            self.launch_batch_sample_if_needed(batch, result)
+        self.last_batch = batch
+
+    # -- one batch
+
+    def run_batch(self, batch: ScheduleBatch) -> GenerationBatchResult:
+        """Launch a batch: resolve, isolate, forward, publish, stash, copy."""
+        if batch.forward_mode is ForwardMode.PREBUILT:
+            return self.policy.run_prebuilt(batch)
+        overlap, F, has = self.args.overlap, self.streams.F, self.args.has  # noqa: N806
+        with self.device.on(F if overlap else self.streams.S):
+            if overlap and not has(Bug.NO_SEAM):
+                F.wait_stream(self.streams.S)
+            if not has(Bug.RESTAGE):
+                self.resolve_forward_inputs(batch)
+            with self.isolation(batch):
+                if has(Bug.RESTAGE):
+                    self.resolve_forward_inputs(batch)
+                self.record_batch(batch)
+                result = self.forward(batch)
+            self.finish(batch, result)
+            batch.input_ids = None
+        return result
+
+    def resolve_forward_inputs(self, batch: ScheduleBatch) -> None:
+        """Make ``input_ids`` from what is staged or relayed, on the current stream."""
+        relay = self.future_map
+        ids = None
+        if batch.prefill_input_ids_cpu is not None:
+            staged, batch.prefill_input_ids_cpu = batch.prefill_input_ids_cpu, None
+            with streamsan.named("input_ids"):
+                ids = staged.to(self.device.name, non_blocking=True)
+        if batch.mix_running_indices is not None:
+            indices, batch.mix_running_indices = batch.mix_running_indices, None
+            if not self.args.has(Bug.MIX_RUNNING_LIFETIME) and self.args.overlap:
+                indices.record_stream(self.streams.F)
+            decoding = relay.gather_tokens(batch, indices, batch.decoding_reqs)
+            with streamsan.named("input_ids"):
+                ids = decoding if ids is None else torch.cat([ids, decoding])
+        elif batch.forward_mode is ForwardMode.DECODE and ids is None:
+            ids = self.decode_inputs(batch)
+        if ids is not None:
+            batch.input_ids = ids
+
+    def decode_inputs(self, batch: ScheduleBatch) -> Any:
+        """Give the tokens of a decode batch: of the relay, or of the batch's own draft."""
+        if self.args.speculative and not self.args.overlap and batch.spec_info is not None:
+            return batch.spec_info.bonus
+        return self.future_map.gather_tokens(batch, batch.req_pool_indices, len(batch.reqs))
+
+    @contextmanager
+    def isolation(self, batch: ScheduleBatch) -> Iterator[None]:
+        """Let the worker change the batch: speculation restores all fields, others one."""
+        saved = {k: v for k, v in vars(batch).items() if not k.startswith("_")}
+        if not self.args.speculative:
+            saved = {"sampling_info": batch.sampling_info}
+            batch.sampling_info = batch.sampling_info.copy_for_forward()
+        try:
+            yield
+        finally:
+            for field, value in saved.items():
+                if vars(batch)[field] is not value:
+                    setattr(batch, field, value)
+
+    def record_batch(self, batch: ScheduleBatch) -> None:
+        """Keep what F reads alive for two launches: it was allocated on S, and would be reused."""
+        if self.args.overlap and not self.args.has(Bug.NO_PIN):
+            ring = self.batch_record_buf
+            ring[self.launched % len(ring)] = [batch, list(vars(batch).values())]
+        self.launched += 1
+
+    def forward(self, batch: ScheduleBatch) -> GenerationBatchResult:
+        """Call the worker."""
+        if batch.reqs and batch.reqs[0].ask.embedding:
+            return self.worker.forward_batch_embedding(batch)
+        return self.worker.forward_batch_generation(batch, self.publisher(batch))
+
+    def publisher(self, batch: ScheduleBatch) -> Any:
+        """Give what a speculative worker calls between verification and draft."""
+        if not self.args.overlap:
+            return lambda _lengths: None
+        return lambda lengths: self.future_map.publish(batch, lengths)
+
+    def finish(self, batch: ScheduleBatch, result: GenerationBatchResult) -> None:
+        """Hand the result on: lengths and tokens to the relay, then everything to the host."""
+        for req in batch.reqs:
+            req.generation += 1
+        if result.embeddings is None and not self.args.speculative and self.args.overlap:
+            with streamsan.named("new_seq_lens"):
+                following = batch.seq_lens + 1
+            self.future_map.publish(batch, following)
+        if result.delay_sample_func is not None:
+            return
+        self.relay_and_copy(batch, result)
+
+    def relay_and_copy(self, batch: ScheduleBatch, result: GenerationBatchResult) -> None:
+        """Stash the tokens for the next step, then copy the result; on the current stream."""
+        draft = result.next_draft_input
+        if draft is not None:
+            self.keep_draft(batch, result)
+            if self.args.overlap and draft.bonus is not None:
+                self.future_map.stash(batch, draft.bonus, draft)
+        elif result.next_token_ids is not None:
+            self.future_map.stash(batch, result.next_token_ids)
+        if self.args.overlap or self.args.speculative == "v2":
+            result.copy_to_cpu(self.args, self.streams, batch.return_hidden_states)
+
+    def keep_draft(self, batch: ScheduleBatch, result: GenerationBatchResult) -> None:
+        """Give the batch its next draft; without overlap the host waits for the lengths."""
+        draft = result.next_draft_input
+        assert draft is not None  # noqa: S101 - the caller has looked
+        overlap = self.args.overlap
+        batch.spec_info = DraftInput(verify_done=draft.verify_done) if overlap else draft
+        if not self.args.overlap and result.new_seq_lens is not None:
+            batch.seq_lens = result.new_seq_lens
+            with streamsan.named("seq_lens_cpu"):
+                batch.seq_lens_cpu = result.new_seq_lens.to("cpu")
+
+    def launch_batch_sample_if_needed(
+        self, batch: ScheduleBatch, result: GenerationBatchResult
+    ) -> None:
+        """Sample what had to wait for a grammar (path o): its mask is made on S, just now."""
+        if result.delay_sample_func is None or result.sampling_info is None:
+            return
+        overlap, F = self.args.overlap, self.streams.F  # noqa: N806
+        result.sampling_info.vocab_mask = vocab_mask(self.device, batch.reqs)
+        with self.device.on(F if overlap else self.streams.S):
+            if overlap and not self.args.has(Bug.NO_SEAM):
+                F.wait_stream(self.streams.S)
+            result.delay_sample_func()
+            self.relay_and_copy(batch, result)
