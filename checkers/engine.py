@@ -15,6 +15,7 @@ from streamsan.checkers.facts import Facts
 from streamsan.checkers.finding import RANK, Finding, Unknown
 from streamsan.checkers.rule import Rule, chosen
 from streamsan.checkers.settings import Settings
+from streamsan.checkers.unresolved import leave_out
 from streamsan.traces import Trace
 from streamsan.traces.ops import LEAST_PROMISE, Semantics
 from streamsan.traces.order import HappensBefore
@@ -52,15 +53,18 @@ def check(trace: Trace, settings: Settings | None = None) -> Report:
     """
     settings = Settings() if settings is None else settings
     selected = chosen(settings.select, settings.ignore)
-    given = trace.header.semantics
+    given = msgspec.structs.replace(trace.header.semantics, **dict(settings.switches))
     found = _run(trace, given, selected, settings)
     for other, adds in _other_readings(given, settings):
         found = _compare(found, _run(trace, other, selected, settings), adds=adds)
     findings = [_weigh(trace, rule_needs(selected, f.rule), f) for f in found]
+    left_out: list[Unknown] = []
+    if settings.unresolved_waits == "order":
+        findings, left_out = leave_out(trace, findings)
     if not settings.every:
         findings = merge_repeats(trace, findings)
     findings.sort(key=lambda f: (-RANK[f.severity], f.confidence == "possible", f.ops, f.rule))
-    return Report(trace, tuple(findings), tuple(_unknown(trace, selected)))
+    return Report(trace, tuple(findings), (*_unknown(trace, selected), *left_out))
 
 
 def _run(
@@ -114,7 +118,7 @@ def _weigh(trace: Trace, needs: tuple[str, ...], finding: Finding) -> Finding:
 
 
 def merge_repeats(trace: Trace, findings: Sequence[Finding]) -> list[Finding]:
-    """Make one finding of repeats of the same pair of sites on the same buffer."""
+    """Make one finding of repeats of the same pair of sites on buffers that one place allocates."""
     kept: dict[object, Finding] = {}
     for finding in findings:
         sites = tuple(
@@ -122,7 +126,8 @@ def merge_repeats(trace: Trace, findings: Sequence[Finding]) -> list[Finding]:
             for op in finding.ops
         )
         key: tuple[object, ...] = (
-            finding.rule, finding.kind, finding.confidence, finding.buffer, finding.nodes, sites,
+            finding.rule, finding.kind, finding.confidence, finding.fingerprint, finding.nodes,
+            sites,
         )  # fmt: skip
         if not finding.ops:
             key = (*key, finding.message)

@@ -54,7 +54,10 @@ class Versions:
         stop = bisect_left(ops, copy)
         for access in reversed(accesses[max(0, stop - NEAREST) : stop]):
             earlier = int(placed.node[access])
-            overlap = placed.places.overlap(int(placed.place[access]), place)
+            other = int(placed.place[access])
+            if placed.places.buffer[other] != placed.places.buffer[place]:
+                continue  # memory of before, freed since: no version of this buffer
+            overlap = placed.places.overlap(other, place)
             if overlap is not None and clocks.is_before(earlier, node):
                 return int(placed.op[access])
         return None

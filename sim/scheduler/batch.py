@@ -21,6 +21,13 @@ from streamsan.sim.scheduler.sampling import SamplingBatchInfo, cumulate_penalti
 from streamsan.sim.scheduler.streams import Device
 
 
+_PROCESSED = (
+    "args", "device", "forward_mode", "seq_lens_cpu", "extend_lens", "decoding_reqs",
+    "was_chunked", "return_logprob", "return_hidden_states",
+)  # fmt: skip
+"""Fields of a batch that are needed once its forward pass is launched."""
+
+
 class ForwardMode(Enum):
     """What a batch asks of the forward pass."""
 
@@ -66,6 +73,7 @@ class ScheduleBatch:
         self.seq_lens: Any = None
         self.seq_lens_cpu: Any = None
         self.orig_seq_lens: Any = None
+        self.output_ids: Any = None
         self.out_cache_loc: Any = None
         self.out_slots: list[int] = []
         self.extend_lens: list[int] = []
@@ -105,14 +113,10 @@ class ScheduleBatch:
         self._stage(ids)
         with streamsan.named("seq_lens"):
             self._place(lengths)
-        self.out_slots = []
-        for req in self.reqs:
-            new = self.kv_pool.alloc(req.extend)
-            req.slots[req.prefix :] = new
-            self.out_slots += new
-        self.out_cache_loc = self.device.upload("out_cache_loc", self.out_slots)
+        self.out_slots, self.out_cache_loc = self.kv_pool.alloc(sum(self.extend_lens))
         start = 0
         for req in self.reqs:
+            req.slots[req.prefix :] = self.out_slots[start : start + req.extend]
             written = self.out_cache_loc[start : start + req.extend]
             self.req_to_token_pool.write(req.row, req.prefix, written)
             req.committed = req.prefix + req.extend
@@ -145,14 +149,13 @@ class ScheduleBatch:
         self.extend_lens = [1] * len(self.reqs)
         self.was_chunked = [False] * len(self.reqs)
         self.decoding_reqs = 0
-        self.input_ids = None
+        self.input_ids = self.output_ids if self.args.sentinels else None
         if self.args.speculative:
             over_allocate(self)
             return
         cumulate_penalties(self)
         lengths = self.seq_lens_cpu.tolist()
-        self.out_slots = self.kv_pool.alloc(len(self.reqs))
-        self.out_cache_loc = self.device.upload("out_cache_loc", self.out_slots)
+        self.out_slots, self.out_cache_loc = self.kv_pool.alloc(len(self.reqs))
         for i, (req, length) in enumerate(zip(self.reqs, lengths, strict=True)):
             req.slots.append(self.out_slots[i])
             self.req_to_token_pool.write(req.row, length, self.out_cache_loc[i : i + 1])
@@ -197,6 +200,9 @@ class ScheduleBatch:
             self.seq_lens = torch.cat([self.seq_lens, other.seq_lens])
             self.orig_seq_lens = torch.cat([self.orig_seq_lens, other.orig_seq_lens])
         self.seq_lens_cpu = torch.cat([self.seq_lens_cpu, other.seq_lens_cpu])
+        if self.output_ids is not None and other.output_ids is not None:
+            with streamsan.named("sentinels"):
+                self.output_ids = torch.cat([self.output_ids, other.output_ids])
         if self.spec_info is not None and other.spec_info is not None:
             self.spec_info = self.spec_info.merge(other.spec_info)
         self.reqs = [*self.reqs, *other.reqs]
@@ -228,16 +234,19 @@ class ScheduleBatch:
         self.seq_lens_cpu = self.seq_lens_cpu[torch.tensor(places)]
         if self.sampling_info.orchestrator is not None:
             self.sampling_info.orchestrator.filter(kept)
+        if self.output_ids is not None:
+            with streamsan.named("sentinels"):
+                self.output_ids = self.output_ids[kept]
         if self.spec_info is not None:
             self.spec_info = self.spec_info.filter(kept)
         self.return_logprob = any(req.ask.logprobs for req in self.reqs)
         self.return_hidden_states = any(req.ask.hidden_states for req in self.reqs)
 
     def copy(self) -> ScheduleBatch:
-        """Give a shallow copy with its own list of requests, for the queue of results."""
+        """Give what processing a result needs, with its own list of requests; no device memory."""
         made = ScheduleBatch.__new__(ScheduleBatch)
-        made.__dict__.update({k: v for k, v in vars(self).items() if not k.startswith("_")})
-        made.reqs = list(self.reqs)
+        fields = {k: v for k, v in vars(self).items() if k in _PROCESSED}
+        made.__dict__.update(fields, reqs=list(self.reqs))
         return made
 
 
@@ -259,9 +268,8 @@ def over_allocate(batch: ScheduleBatch) -> None:
         start = len(req.slots)
         if length == start:
             continue
-        new = batch.kv_pool.alloc(length - start)
+        new, locations = batch.kv_pool.alloc(length - start)
         req.slots += new
-        locations = batch.device.upload("out_cache_loc", new)
         table = batch.req_to_token_pool.req_to_token
         streamsan.kernel(
             "over_allocate", _fill, table, req.row, locations, current[i : i + 1],

@@ -65,6 +65,7 @@ class ServerArgs:
         fence: the write-after-read fence; without one this is B4, too early it is B14.
         result_copy: the stream of the result copies: F up to E3, C from E4 on.
         seq_lens_pull: the stream that pulls ``seq_lens`` to the host: S is B5.
+        sentinels: decode batches carry negative rows of the relay as their input ids, as in E1.
         prefill_upload: the stream of the prompt upload: S before E3, F from then on.
         speculative: the speculative worker; v1 runs without overlap only.
         rows: rows of ``req_to_token``; row 0 is padding.
@@ -80,6 +81,13 @@ class ServerArgs:
             step, in ``process`` of the last one, or never.
         radix_cache: rewrite a prefilled request's row when its result is processed.
         pool_reread: verification reads the pools once more after its replay, as topk > 1 does.
+        disaggregated: a decode node: prompts are prefilled elsewhere, and their KV arrives (h).
+        dp_attention: other ranks have work: without a batch of its own a rank runs an idle one.
+        encoder_decoder: prompts may have an encoder's tokens before them (i).
+        pp_size: stages of the pipeline: 2 makes this rank 0 of two, without overlap (j).
+        dynamic_chunking: profile synthetic prefills before serving, as rank 0 of a pipeline (k).
+        hisparse: park a prefilled request, and let it rejoin later (m).
+        pdmux: prefill layer by layer between decode steps, without overlap (p).
         bugs: the bugs to have.
     """
 
@@ -87,6 +95,7 @@ class ServerArgs:
     fence: Fence = "coarse-top"
     result_copy: Literal["F", "C"] = "F"
     seq_lens_pull: Literal["S", "P"] = "P"
+    sentinels: bool = False
     prefill_upload: Literal["S", "F"] = "F"
     speculative: Speculative = ""
     rows: int = 6
@@ -101,7 +110,19 @@ class ServerArgs:
     evict_at: Literal["prepare", "process", ""] = ""
     radix_cache: bool = False
     pool_reread: bool = False
+    disaggregated: bool = False
+    dp_attention: bool = False
+    encoder_decoder: bool = False
+    pp_size: int = 1
+    dynamic_chunking: bool = False
+    hisparse: bool = False
+    pdmux: bool = False
     bugs: frozenset[Bug] = field(default_factory=frozenset)
+
+    @property
+    def forward_apart(self) -> bool:
+        """Whether the forward pass has a stream of its own: with overlap, and in a pipeline."""
+        return self.overlap or self.pp_size > 1
 
     def has(self, bug: Bug) -> bool:
         """Whether the scheduler is to have a bug."""

@@ -39,14 +39,16 @@ class FutureMap:
         self.versions = [0] * args.rows
         """Which batch stashed last for each row; the trace's slots tell stale ones."""
         self.slots = [streamsan.Slot(f"output_tokens_buf[{row}]") for row in range(args.rows)]
+        for row, slot in enumerate(self.slots):  # the zeros are nobody's token
+            slot.resolve(self.output_tokens_buf[row : row + 1], version=-1)
 
     # -- lengths: F publishes, scheduling reads
 
-    def publish(self, batch: ScheduleBatch, new_seq_lens: torch.Tensor) -> None:
-        """Give new lengths to scheduling, on the current stream. An idle batch gives none."""
+    def publish(self, batch: ScheduleBatch, new_seq_lens: torch.Tensor, more: int = 0) -> None:
+        """Give lengths, and ``more`` than these, to scheduling, on the current stream."""
         buffer, rows = self.new_seq_lens_buf, batch.rows
         streamsan.kernel(
-            "publish", scatter, buffer, batch.req_pool_indices, new_seq_lens,
+            "publish", scatter, buffer, batch.req_pool_indices, new_seq_lens, more,
             reads=[batch.req_pool_indices, new_seq_lens], writes=parts(buffer, rows),
         )  # fmt: skip
         if self.args.speculative:
@@ -87,13 +89,15 @@ class FutureMap:
     def _pull(self, rows: list[int]) -> Any:
         """Copy the table on the private stream, wait for that copy only, and pick the rows."""
         has, pinned, P = self.args.has, self.new_seq_lens_cpu_pinned, self.streams.P  # noqa: N806
+        if has(Bug.LAZY_PINNED):
+            with streamsan.named("pull_seq_lens"):
+                pinned.copy_(self.new_seq_lens_buf, non_blocking=True)
+            return LazyLengths(pinned, rows, self.streams.S.record_event())
         with self.device.on(P):
             if not has(Bug.PRIVATE_NO_GATE):
                 P.wait_event(self.publish_ready)
             with streamsan.named("pull_seq_lens"):
                 pinned.copy_(self.new_seq_lens_buf, non_blocking=True)
-        if has(Bug.LAZY_PINNED):
-            return LazyLengths(pinned, rows, P.record_event())
         if not has(Bug.PRIVATE_NO_SYNC):
             P.synchronize()
         return pinned[torch.tensor(rows)]
@@ -136,6 +140,17 @@ class FutureMap:
             self.slots[row].read(expects_version=batch.version_of(req))
         return taken
 
+    def resolve_future(self, batch: ScheduleBatch) -> Any:
+        """Replace the negative rows of ``input_ids`` by their tokens, in place (E1)."""
+        buffer, ids = self.output_tokens_buf, batch.input_ids
+        streamsan.kernel(
+            "resolve_future", resolve, buffer, ids,
+            reads=[ids, *parts(buffer, batch.rows)], writes=[ids],
+        )  # fmt: skip
+        for row, req in zip(batch.rows, batch.reqs, strict=True):
+            self.slots[row].read(expects_version=batch.version_of(req))
+        return ids
+
     def gather_draft(self, batch: ScheduleBatch) -> tuple[torch.Tensor, torch.Tensor]:
         """Take the draft's top tokens and hidden states of the last step."""
         rows, indices = batch.rows, batch.req_pool_indices
@@ -158,15 +173,24 @@ class LazyLengths:
     def __init__(self, pinned: torch.Tensor, rows: list[int], ready: Any) -> None:
         self._pinned, self._rows, self._ready = pinned, rows, ready
 
+    def __getitem__(self, places: torch.Tensor) -> LazyLengths:
+        return LazyLengths(self._pinned, [self._rows[i] for i in places.tolist()], self._ready)
+
     def tolist(self) -> list[int]:
         """Wait for the event of this pull, then read what the buffer holds by now."""
         self._ready.synchronize()
         return [self._pinned[row].item() for row in self._rows]  # type: ignore[misc]
 
 
-def scatter(table: torch.Tensor, rows: torch.Tensor, values: torch.Tensor) -> None:
-    """Write values into rows of a table."""
-    table[rows] = values.to(table.dtype)
+def scatter(table: torch.Tensor, rows: torch.Tensor, values: torch.Tensor, more: int = 0) -> None:
+    """Write values, plus ``more``, into rows of a table."""
+    table[rows.clamp(0, table.shape[0] - 1)] = values.to(table.dtype) + more
+
+
+def resolve(table: torch.Tensor, ids: torch.Tensor) -> None:
+    """Replace negative rows by what stands there."""
+    rows = (-ids).clamp(0, table.shape[0] - 1)
+    ids.copy_(torch.where(ids < 0, table[rows], ids))
 
 
 def gather(table: torch.Tensor, rows: torch.Tensor, taken: torch.Tensor) -> None:

@@ -52,19 +52,21 @@ class LogitsProcessor:
             for req in batch.reqs
             for token in req.fill_ids[req.prefix + 1 : req.prefix + req.extend]
         ]
-        sample_indices = self._index("sample_indices", [end - 1 for end in ends])
-        input_logprob_indices = self._index("input_logprob_indices", inside)
-        pruned_lens = self._index("pruned_lens", batch.extend_lens)
         token_ids = self.device.upload("input_token_ids", ids)
-        with streamsan.named("logits"):
+        pruned_lens = self._index("pruned_lens", batch.extend_lens)
+        with streamsan.named("prune"):
             ones = torch.ones(len(batch.reqs), dtype=states.dtype, device=states.device)
             scale = ones.repeat_interleave(pruned_lens, output_size=states.shape[0])
             every = (states @ self.model.head) * scale[:, None]
-            scores = every[input_logprob_indices].log_softmax(-1)
-            found = scores.gather(1, token_ids[:, None])[:, 0]
-            logits = every[sample_indices]
+        sample_indices = self._index("sample_indices", [end - 1 for end in ends])
         with streamsan.named("hidden_states"):
             hidden = states[sample_indices] if self.args.capture_hidden else None
+        with streamsan.named("logits"):
+            logits = every[sample_indices]
+        input_logprob_indices = self._index("input_logprob_indices", inside)
+        with streamsan.named("input_logprobs"):
+            scores = every[input_logprob_indices].log_softmax(-1)
+            found = scores.gather(1, token_ids[:, None])[:, 0]
         return LogitsOutput(logits, hidden, found)
 
     def _index(self, name: str, values: list[int]) -> torch.Tensor:

@@ -14,7 +14,9 @@ import torch
 VOCABULARY = 32
 WIDTH = 16
 _INNER = 32
-_SEED = 7
+_SEED = 18
+_MIXING = 2.0
+"""Weight of what a layer adds: one wrong key or value must show in the tokens."""
 
 
 class Layer(NamedTuple):
@@ -57,9 +59,10 @@ def make_model(context: int) -> Model:
         return torch.randn(shape, generator=generator, dtype=torch.float64) / shape[0] ** 0.5
 
     layers = [
-        Layer(draw(WIDTH, 3 * WIDTH), draw(WIDTH, WIDTH), draw(WIDTH, _INNER), draw(_INNER, WIDTH))
+        Layer(draw(WIDTH, 3 * WIDTH), _MIXING * draw(WIDTH, WIDTH), draw(WIDTH, _INNER),
+              _MIXING * draw(_INNER, WIDTH))
         for _ in range(2)
-    ]
+    ]  # fmt: skip
     embedding = VOCABULARY**0.5 * draw(VOCABULARY, WIDTH)
     return Model(embedding, context**0.5 * draw(context, WIDTH), (layers[0], layers[1]),
                  draw(WIDTH, VOCABULARY))  # fmt: skip

@@ -83,7 +83,8 @@ class SchedulePolicy:
     def _mix(self, batch: ScheduleBatch) -> None:
         """Let the running batch join a prefill; not where log-probabilities are wanted (path d)."""
         running = self.scheduler.running
-        if not self.args.mixed_chunk or batch.return_logprob or running.return_logprob:
+        apart = batch.return_logprob or running.return_logprob or batch.reqs[0].ask.embedding
+        if not self.args.mixed_chunk or apart:
             return
         running.filter([req for req in running.reqs if not req.finished])
         if running.reqs and len(self.kv_pool.free_slots) >= len(running.reqs):

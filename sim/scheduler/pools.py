@@ -17,6 +17,10 @@ from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.streams import Device
 
 
+_PADDING = 2.0
+"""What slot 0 holds: a page table that points there by mistake must show in the tokens."""
+
+
 def runs(places: Iterable[int]) -> list[slice]:
     """Give the places as stretches without gaps, so that a range for each is few ranges."""
     ordered = sorted(set(places))
@@ -75,18 +79,22 @@ class TokenToKVPool:
             device.zeros(f"kv{layer}", args.slots, 2 * width, dtype=torch.float64)
             for layer in range(2)
         ]
+        for pool in self.kv:
+            pool[0] = _PADDING
         self.full_to_swa_index_mapping = device.zeros("full_to_swa_index_mapping", args.slots)
         self.free_slots = deque(range(1, args.slots))
+        self.free_pages = device.upload("free_pages", list(self.free_slots))
         self.free_swa_slots = deque(range(1, args.slots))
         self.swa: dict[int, int] = {}
         """The host's copy of the mapping."""
 
-    def alloc(self, count: int) -> list[int]:
-        """Hand out slots. The caller has made sure that there are as many."""
+    def alloc(self, count: int) -> tuple[list[int], torch.Tensor]:
+        """Hand out slots, on the host and on the device. There must be as many."""
         slots = [self.free_slots.popleft() for _ in range(count)]
         for slot in slots:
             self.swa[slot] = self.free_swa_slots.popleft()
-        return slots
+        taken, self.free_pages = self.free_pages[:count], self.free_pages[count:]
+        return slots, taken
 
     def map(self, slots: Sequence[int], locations: torch.Tensor) -> None:
         """Enter newly allocated slots into the mapping, on the current stream."""
@@ -98,11 +106,14 @@ class TokenToKVPool:
         )  # fmt: skip
 
     def free(self, slots: Sequence[int]) -> None:
-        """Take slots back, with the SWA slots that they still have."""
+        """Take slots back, with the SWA slots that they still have; on the current stream."""
         for slot in slots:
             if swa := self.swa.pop(slot, 0):
                 self.free_swa_slots.append(swa)
         self.free_slots.extend(slots)
+        freed = self.device.upload("free_index", list(slots))
+        with streamsan.named("free_pages"):
+            self.free_pages = torch.cat([self.free_pages, freed])
 
     def free_swa(self, slots: Sequence[int]) -> None:
         """Take back the SWA slots of tokens that left the window, and clear their mapping."""
@@ -112,14 +123,16 @@ class TokenToKVPool:
         mapping = self.full_to_swa_index_mapping
         if self.args.has(Bug.SWA_UNIQUE):  # how many there are, only the device knows
             indices = self.device.upload("freed_slots", slots)
-            found = torch.unique(indices[mapping[indices] > 0])
+            with streamsan.named("unique_slots"):
+                found = torch.unique(indices[mapping[indices] > 0])
         else:
             found = self.device.upload("freed_slots", slots)
         for slot in slots:
             self.free_swa_slots.append(self.swa.pop(slot))
         if self.args.has(Bug.SCALAR_FILL):
-            with streamsan.named("clear_map"):
-                mapping[found] = 0
+            with streamsan.named("clear_map"):  # as #35773 says of `mapping[found] = 0`
+                zero = torch.tensor(0, device=self.device.name)
+                mapping.index_put_((found,), zero)
             return
         streamsan.kernel(
             "clear_map", _clear, mapping, found, reads=[found], writes=parts(mapping, slots)

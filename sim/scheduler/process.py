@@ -32,7 +32,9 @@ def process_batch_result(
         return
     if result.next_token_ids is None:
         return
-    per_request = _tokens(batch, result, result.next_token_ids.tolist())
+    read = result.next_token_ids.tolist()
+    scheduler.host_saw.append(read)
+    per_request = _tokens(scheduler, batch, result, read)
     logprobs = [] if result.next_token_logprobs is None else result.next_token_logprobs.tolist()
     inputs = result.logits_output.input_logprobs
     if inputs is not None:
@@ -52,13 +54,14 @@ def process_batch_result(
 
 
 def _tokens(
-    batch: ScheduleBatch, result: GenerationBatchResult, tokens: list[int]
+    scheduler: Scheduler, batch: ScheduleBatch, result: GenerationBatchResult, tokens: list[int]
 ) -> list[list[int]]:
     """Give each request's new tokens: one, or as many as the verification accepted."""
     if result.accept_lens is None:
         return [[token] for token in tokens]
     accepted = result.accept_lens.tolist()
     lengths = batch.seq_lens_cpu.tolist()
+    scheduler.host_saw.append(lengths)
     count = batch.args.draft_tokens
     for req, length, more in zip(batch.reqs, lengths, accepted, strict=True):
         req.committed = length + more

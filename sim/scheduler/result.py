@@ -73,6 +73,7 @@ class GenerationBatchResult:
     new_seq_lens: torch.Tensor | None = None
     delay_sample_func: Callable[[], None] | None = None
     sampling_info: SamplingBatchInfo | None = None
+    pp_hidden_states_proxy_tensors: Any = None
     copy_done: Any = None
 
     def copy_to_cpu(self, args: ServerArgs, streams: Streams, return_hidden_states: bool) -> None:

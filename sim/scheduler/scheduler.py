@@ -54,6 +54,8 @@ class Scheduler:
         self.iteration = 0
         self.launched = 0
         self.policy = SchedulePolicy(self)
+        self.host_saw: list[list[int]] = []
+        """The token ids of every result as the host read them, dropped ones included."""
 
     def _make(self) -> None:
         args = self.args
@@ -73,7 +75,6 @@ class Scheduler:
             self.worker: TpModelWorker = EagleWorker(runner, draft, self.future_map)
         else:
             self.worker = TpModelWorker(runner)
-        self.device.synchronize()
 
     def new_batch(self, reqs: list[Req]) -> ScheduleBatch:
         """Make a batch on this scheduler's pools."""
@@ -92,7 +93,7 @@ class Scheduler:
                 self.iteration += 1
                 if self.iteration > _PATIENCE:
                     raise RuntimeError("the scheduler makes no progress")
-        self.device.synchronize()
+            self.streams.S.wait_stream(self.streams.F)
         return self.asked
 
     @property
@@ -147,7 +148,10 @@ class Scheduler:
                 self.record_batch(batch)
                 result = self.forward(batch)
             self.finish(batch, result)
-            batch.input_ids = None
+        batch.input_ids = None
+        if self.args.sentinels:
+            with streamsan.named("sentinels"):
+                batch.output_ids = -batch.req_pool_indices
         return result
 
     def resolve_forward_inputs(self, batch: ScheduleBatch) -> None:
@@ -174,6 +178,8 @@ class Scheduler:
         """Give the tokens of a decode batch: of the relay, or of the batch's own draft."""
         if self.args.speculative and not self.args.overlap and batch.spec_info is not None:
             return batch.spec_info.bonus
+        if self.args.sentinels:
+            return self.future_map.resolve_future(batch)
         return self.future_map.gather_tokens(batch, batch.req_pool_indices, len(batch.reqs))
 
     @contextmanager
@@ -214,9 +220,7 @@ class Scheduler:
         for req in batch.reqs:
             req.generation += 1
         if result.embeddings is None and not self.args.speculative and self.args.overlap:
-            with streamsan.named("new_seq_lens"):
-                following = batch.seq_lens + 1
-            self.future_map.publish(batch, following)
+            self.future_map.publish(batch, batch.seq_lens, 1)
         if result.delay_sample_func is not None:
             return
         self.relay_and_copy(batch, result)

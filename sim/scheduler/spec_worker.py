@@ -114,8 +114,9 @@ class EagleWorker(TpModelWorker):
     ) -> GenerationBatchResult:
         count = self.args.draft_tokens
         proposed = self._proposed(batch)
+        bonus = forward_batch.input_ids[: len(batch.reqs)]  # of B3 there are more, and others
         with streamsan.named("draft"):
-            forward_batch.input_ids = torch.stack([forward_batch.input_ids, proposed], 1).flatten()
+            forward_batch.input_ids = torch.stack([bonus, proposed], 1).flatten()
         forward_batch.extend_lens = [count] * len(batch.reqs)
         forward_batch.ahead = count
         output = self.runner.forward(forward_batch)
@@ -125,6 +126,10 @@ class EagleWorker(TpModelWorker):
             tokens = output.next_token_logits.argmax(-1).view(-1, count)
             accept_lens = (tokens[:, 0] == proposed).long() + 1
             new_seq_lens = batch.seq_lens + accept_lens
+        verify_done = None
+        if self.args.has(Bug.VERIFY_DONE):
+            verify_done = self.runner.device.event("verify_done")
+            verify_done.record()
         on_publish(new_seq_lens)
         with streamsan.named("accept"):
             last = (accept_lens - 1)[:, None]
@@ -134,10 +139,7 @@ class EagleWorker(TpModelWorker):
         output.next_token_logits = None
         topk = self.draft.extend(forward_batch, hidden, bonus)
         result = GenerationBatchResult(output, tokens.reshape(-1), accept_lens=accept_lens)
-        result.next_draft_input = DraftInput(topk, hidden, bonus)
-        if self.args.has(Bug.VERIFY_DONE):
-            result.next_draft_input.verify_done = self.runner.device.event("verify_done")
-            result.next_draft_input.verify_done.record()
+        result.next_draft_input = DraftInput(topk, hidden, bonus, verify_done)
         result.new_seq_lens = new_seq_lens
         return result
 

@@ -81,6 +81,13 @@ class Streams:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.S, self.F, self.C, self.P = (device.stream(name) for name in "SFCP")
-        if len({stream.cuda_stream for stream in (self.S, self.F, self.C, self.P)}) != len("SFCP"):
-            raise RuntimeError("two of the streams S, F, C and P are one")
+        self._handles: dict[int, str] = {}
+        self.S, self.F, self.C, self.P = (self.more(name) for name in "SFCP")
+
+    def more(self, name: str) -> Any:
+        """Make one more stream, for a path that has one of its own."""
+        stream = self.device.stream(name)
+        other = self._handles.setdefault(stream.cuda_stream, name)
+        if other != name:
+            raise RuntimeError(f"the streams {other} and {name} are one")
+        return stream

@@ -10,7 +10,7 @@ import streamsan
 from streamsan.sim.scheduler.batch import ScheduleBatch
 from streamsan.sim.scheduler.config import Bug
 from streamsan.sim.scheduler.requests import Req
-from streamsan.sim.scheduler.result import GenerationBatchResult
+from streamsan.sim.scheduler.result import GenerationBatchResult, LogitsOutput
 from streamsan.sim.scheduler.runner import ForwardBatch, ModelRunner
 from streamsan.sim.scheduler.sampling import SamplingBatchInfo, sample
 
@@ -30,6 +30,10 @@ class TpModelWorker:
         del on_publish  # only a speculative worker publishes in the middle
         forward_batch = ForwardBatch.init_new(batch)
         output = self.runner.forward(forward_batch, batch.return_logprob)
+        return self.sample_or_delay(batch, output)
+
+    def sample_or_delay(self, batch: ScheduleBatch, output: LogitsOutput) -> GenerationBatchResult:
+        """Sample, or leave it to whoever has the grammar's mask."""
         result = GenerationBatchResult(output)
         reqs, info = list(batch.reqs), batch.sampling_info
         if any(req.ask.grammar is not None for req in reqs):

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import dis
 import sys
+import weakref
+from collections.abc import Callable
 from functools import cache
 from itertools import count
 from types import CodeType
@@ -30,6 +32,18 @@ _TESTS = ("POP_JUMP_IF_NONE", "POP_JUMP_IF_NOT_NONE", "POP_JUMP_FORWARD_IF_NONE"
 _SKIPPED = ("CACHE", "NOT_TAKEN", "COPY", "STORE_FAST", "STORE_NAME", "NOP")
 
 
+def _nothing() -> object:
+    return None
+
+
+def _weakly(value: object) -> Callable[[], object]:
+    """Remember a value without keeping it alive: what is recorded must not live longer for it."""
+    try:
+        return weakref.ref(value)
+    except TypeError:
+        return _nothing
+
+
 class Slot:
     """A field of the program, by name. Its methods are for places that no attribute shows.
 
@@ -41,7 +55,7 @@ class Slot:
     def __init__(self, name: str, *, once: bool = False) -> None:
         self.name = name
         self.once = once
-        self._taken: object = None
+        self._taken: Callable[[], object] = _nothing
 
     def defer(self, source: object = None) -> None:
         """Say that the field holds no value now; it will be made from ``source``."""
@@ -69,7 +83,7 @@ class Slot:
         if not self.once:
             self.defer() if value is None else self.resolve(value)
         elif value is not None:
-            if value is not self._taken:  # the very value that was taken: it is put back, not new
+            if value is not self._taken():  # the very value that was taken: it is put back, not new
                 self.defer(value)
             self.resolve(value)
 
@@ -78,7 +92,7 @@ class Slot:
         if not self.once:
             self.read()
         elif value is not None:
-            self._taken = value
+            self._taken = _weakly(value)
             self.consume()
 
 
