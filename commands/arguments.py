@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from streamsan.checkers.policy.policy import Policy
+    from streamsan.checkers.reports.run import Options
     from streamsan.checkers.settings import Settings
 
 _DIGITS = 9
@@ -26,25 +31,97 @@ def add_allow_damaged(parser: argparse.ArgumentParser) -> None:
 
 def add_report(parser: argparse.ArgumentParser) -> None:
     """Declare what every command that reports findings takes: rules, form, exit status."""
+    parser.add_argument("--format", choices=_kinds(), help="(default text)")
+    add_rules(parser)
+
+
+def add_rules(parser: argparse.ArgumentParser) -> None:
+    """Declare which rules run, what fails, and which configuration holds."""
     add = parser.add_argument
-    add_format(parser, ("text", "concise", "json"))
     add("--select", action="append", metavar="CODES",
         help="rules to run: codes or prefixes, with commas between them (default ALL)")  # fmt: skip
     add("--ignore", action="append", metavar="CODES", help="rules to leave out")
-    add("--fail-on", choices=("error", "warning", "info"), default="error",
+    add("--fail-on", choices=("error", "warning", "info"),
         help="the least severity that gives exit status 1 (default error)")  # fmt: skip
     add("--exit-zero", action="store_true", help="findings do not change the exit status")
+    add("--config", metavar="FILE", help="the configuration, instead of the nearest one")
+    add("--isolated", action="store_true", help="no configuration at all")
+
+
+@cache
+def _kinds() -> list[str]:
+    """Name the kinds of reports: importing the package for that would load what linting needs."""
+    folder = Path(__file__).parent.parent / "checkers" / "reports" / "kinds"
+    return sorted((each.name for each in iter_modules([str(folder)])), key=lambda k: k != "text")
+
+
+def add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--output``, for commands that may write several reports."""
+    parser.add_argument("--output", action="append", default=[], metavar="KIND=PATH",
+                        help="write a report to a file, too; several times if need be")  # fmt: skip
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Read the settings of a check from what ``add_report`` and ``lint`` declare."""
     from streamsan.checkers.settings import Settings
+    from streamsan.commands.confirming import confirmed
 
     return Settings(
         select=listed(arguments.select),
         ignore=listed(arguments.ignore),
-        semantics=getattr(arguments, "semantics", "default"),
+        semantics=getattr(arguments, "semantics", None) or "default",
         every=getattr(arguments, "all", False),
+        unresolved_waits=getattr(arguments, "unresolved_waits", "order"),
+        confirm=confirmed if getattr(arguments, "witnesses", False) else None,
+    )
+
+
+def policy_of(arguments: argparse.Namespace) -> Policy:
+    """Read what holds: the configuration, and what the command line says.
+
+    Raises:
+        UsageError: the configuration cannot be used, or two options contradict each other.
+    """
+    from streamsan.checkers.policy.config import Config, load_config
+    from streamsan.checkers.policy.policy import Policy
+    from streamsan.traces.errors import UsageError
+
+    if arguments.isolated and arguments.config is not None:
+        raise UsageError("--isolated and --config contradict each other: give one of them")
+    return Policy(
+        config=Config() if arguments.isolated else load_config(arguments.config),
+        base=settings_of(arguments),
+        select=None if arguments.select is None else listed(arguments.select),
+        ignore=None if arguments.ignore is None else listed(arguments.ignore),
+        semantics=getattr(arguments, "semantics", None),
+        fail_on=arguments.fail_on,
+    )
+
+
+def options_of(arguments: argparse.Namespace, paths: Sequence[str] = ()) -> Options:
+    """Read what every command that reports findings takes.
+
+    Raises:
+        UsageError: the configuration cannot be used, or two options contradict each other.
+    """
+    from streamsan.checkers.reports.run import Options
+    from streamsan.checkers.reports.write import read_outputs
+
+    outputs = getattr(arguments, "output", None)
+    streams = read_outputs(outputs if isinstance(outputs, list) else [], arguments.format)
+    policy = policy_of(arguments)
+    policy.check()
+    return Options(
+        paths=tuple(paths),
+        settings=policy.settings(),
+        form=streams.form,
+        fail_on=policy.threshold,
+        exit_zero=arguments.exit_zero,
+        allow_damaged=getattr(arguments, "allow_damaged", False),
+        statistics=getattr(arguments, "statistics", False),
+        jobs=getattr(arguments, "jobs", None),
+        policy=policy,
+        outputs=streams.files,
     )
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from streamsan.checkers.facts.conflicts import Conflict
 from streamsan.checkers.facts.graph_races import GraphRace
-from streamsan.checkers.finding import Confidence, Finding, Severity, fingerprint
+from streamsan.checkers.facts.identity import Identity
+from streamsan.checkers.finding import Confidence, Finding, Severity
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.order.edges import Line
 from streamsan.traces.order.explain import last_common, nearly
@@ -33,6 +34,7 @@ class Evidence:
         """Keep the order."""
         self.order = order
         self.trace = order.trace
+        self.identity = Identity(order.trace)
         self._full_accounts = 0
 
     # --- words
@@ -92,7 +94,7 @@ class Evidence:
             message=message, hint=hint, buffer=buffer,
             streams=tuple(a["line"] for a in accounts), fix=fix,
             details={"accesses": accounts, **(details or {})},
-            fingerprint=self._fingerprint(code, kind, ops, buffer),
+            fingerprint=self.identity.fingerprint(code, kind, ops, buffer),
         )  # fmt: skip
 
     def pair(
@@ -132,7 +134,7 @@ class Evidence:
             kind=conflict.kind, ops=conflict.ops, message=message, hint=hint, buffer=buffer,
             range=self.span(conflict), streams=tuple(a["line"] for a in accounts),
             fix=self.fix(conflict.first, conflict.second), details=details, count=conflict.count,
-            fingerprint=self._fingerprint(code, conflict.kind, conflict.ops, buffer),
+            fingerprint=self.identity.fingerprint(code, conflict.kind, conflict.ops, buffer),
         )  # fmt: skip
 
     def in_graph(self, code: str, name: str, severity: Severity, race: GraphRace) -> Finding:
@@ -146,7 +148,12 @@ class Evidence:
             code, name, severity, race.kind, (launch, launch), message,
             f"add an edge from node {i} to node {j} to the capture", buffer=race.buffer,
         )  # fmt: skip
-        return replace(finding, nodes=race.nodes, range=race.range, count=race.times)
+        mark = self.identity.fingerprint(
+            code, race.kind, (launch, launch), race.buffer, *race.words
+        )
+        return replace(
+            finding, nodes=race.nodes, range=race.range, count=race.times, fingerprint=mark
+        )
 
     def _does(self, access: int) -> str:
         placed = self.order.placed
@@ -209,15 +216,6 @@ class Evidence:
                     found.append(other)
                 other += step
         return found
-
-    def _fingerprint(self, code: str, kind: str, ops: tuple[int, ...], buffer: str | None) -> str:
-        parts = []
-        for op in ops:
-            view = self.trace[op]
-            frame = view.stack[0] if view.stack else ""
-            place, _, function = frame.partition(" ")
-            parts.append("\0".join((view.word, view.name, place.rpartition(":")[0], function)))
-        return fingerprint(code, kind, *parts, buffer or "")
 
     # --- the narrowest fix
 

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import glob
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from streamsan.traces.errors import TraceError
+from streamsan.traces.errors import TraceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 SUFFIXES = (".jsonl", ".json", ".npz")
 """What files in a folder may be traces; the formats' own suffixes come on top."""
@@ -27,11 +27,27 @@ class Input:
         path: as the user wrote it, or below a folder that the user wrote; ``-`` for standard input.
         folder: the folder it was found in; None where the user named the file itself.
         size: its bytes as stored, 0 where not known.
+        execution: a PyTorch execution trace of the same run, to be joined to it.
     """
 
     path: str
     folder: str | None = None
     size: int = 0
+    execution: str | None = None
+
+
+def with_executions(inputs: Sequence[Input], executions: Sequence[str]) -> list[Input]:
+    """Give each file its execution trace: as many as files, in the same order, or none.
+
+    Raises:
+        UsageError: there are more or fewer.
+    """
+    if not executions:
+        return list(inputs)
+    if len(executions) != len(inputs):
+        raise UsageError(f"--with-et was given {len(executions)} times for {len(inputs)} traces: "
+                         "each needs its own, in the same order")  # fmt: skip
+    return [replace(one, execution=et) for one, et in zip(inputs, executions, strict=True)]
 
 
 def find_inputs(arguments: Iterable[str]) -> tuple[list[Input], list[TraceError]]:

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from streamsan.checkers.reports.outcome import Outcome
+    from streamsan.checkers.reports.ranks import Job
 
 
-def lint_json(outcomes: Sequence[Outcome], *, statistics: bool = False) -> str:
+def lint_json(
+    outcomes: Sequence[Outcome], *, statistics: bool = False, job: Job | None = None
+) -> str:
     """Give the one object that goes to standard output.
 
-    ``errors`` is there only where a file could not be linted, ``statistics`` only where asked for.
+    ``errors`` is there only where a file could not be linted, ``statistics`` only where asked for,
+    ``job`` only where the files are ranks of one, ``accepted`` only where a suppression or the
+    baseline took findings out.
     """
     read = [o for o in outcomes if not o.failed and not o.skipped]
     shape: dict[str, Any] = {
@@ -33,6 +38,10 @@ def lint_json(outcomes: Sequence[Outcome], *, statistics: bool = False) -> str:
         shape["errors"] = [
             {"path": o.path, "error": {"line": o.line, "reason": o.reason}} for o in failed
         ]
+    if job is not None:
+        from streamsan.checkers.reports.ranks import job_json
+
+        shape["job"] = job_json(job)
     if statistics:
         shape["statistics"] = [asdict(tally) for tally in tallies(read)]
     return as_json(shape)
@@ -70,7 +79,7 @@ def _plain(value: Any) -> Any:
 
 
 def _trace(outcome: Outcome) -> dict[str, Any]:
-    return {
+    shape: dict[str, Any] = {
         "path": outcome.path,
         "source": outcome.source,
         "ops": outcome.ops,
@@ -78,3 +87,10 @@ def _trace(outcome: Outcome) -> dict[str, Any]:
         "findings": [finding.to_json() for finding in outcome.findings],
         "unknown": [{"rule": each.rule, "reason": each.reason} for each in outcome.unknown],
     }
+    if outcome.accepted:
+        shape["accepted"] = [
+            {"how": each.how, "where": each.where, "reason": each.reason,
+             "finding": each.finding.to_json()}
+            for each in outcome.accepted
+        ]  # fmt: skip
+    return shape

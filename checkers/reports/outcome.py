@@ -10,7 +10,9 @@ from streamsan.traces.errors import StreamsanError, TraceError
 
 if TYPE_CHECKING:
     from streamsan.checkers.finding import Finding, Unknown
+    from streamsan.checkers.policy.judge import Accepted
     from streamsan.checkers.reports.inputs import Input
+    from streamsan.checkers.reports.ranks import Collective
     from streamsan.checkers.settings import Settings
     from streamsan.traces.model import Trace
 
@@ -28,6 +30,8 @@ class Outcome:
         failed: nothing of the file was linted; ``line`` and ``reason`` say why.
         skipped: it lay in a folder and is no trace at all.
         damage: why the file was read only in part.
+        sources: the source files that the trace's stacks name.
+        accepted: findings that a suppression or the baseline took out of ``findings``.
     """
 
     path: str
@@ -42,6 +46,11 @@ class Outcome:
     skipped: bool = False
     line: int | None = None
     reason: str = ""
+    sources: frozenset[str] = frozenset()
+    accepted: tuple[Accepted, ...] = ()
+    rank: int | str | None = None
+    world_size: int | None = None
+    collectives: tuple[Collective, ...] = ()
 
     @property
     def where(self) -> str:
@@ -86,18 +95,48 @@ def _lint(given: Input, settings: Settings) -> Outcome:
     from streamsan.traces.formats.container import paused_gc
 
     with paused_gc():  # what is made here lives until the file is done
-        trace = load(given.path)
+        trace = load_joined(given) if given.execution is not None else load(given.path)
         report = check(trace, settings)
+        findings = report.findings
+        if settings.confirm is not None:
+            findings = settings.confirm(trace, findings, settings.switches)
     return Outcome(
         given.path,
         given.folder,
         source=trace.header.source,
         ops=len(trace),
         streams=len(trace.streams),
-        findings=report.findings,
+        findings=findings,
         unknown=report.unknown,
         damage=damage_words(trace),
+        sources=sources_of(trace),
+        rank=trace.header.rank,
+        world_size=trace.header.world_size,
+        collectives=_collectives(trace),
     )
+
+
+def sources_of(trace: Trace) -> frozenset[str]:
+    """Name the source files on the stacks."""
+    from streamsan.checkers.frames import parse
+
+    frames = {frame for site in trace.header.sites for frame in site}
+    return frozenset(parse(frame).file for frame in frames)
+
+
+def _collectives(trace: Trace) -> tuple[Collective, ...]:
+    if trace.header.rank is None:
+        return ()
+    from streamsan.checkers.reports.ranks import collectives
+
+    return collectives(trace)
+
+
+def load_joined(given: Input) -> Trace:
+    """Read a profiler file with the execution trace of its run."""
+    from streamsan.traces.formats.execution_trace import load_joined
+
+    return load_joined(given.path, given.execution or "")
 
 
 def damage_words(trace: Trace) -> str | None:

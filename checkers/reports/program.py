@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from streamsan.checkers.reports.child import Program, start
-from streamsan.checkers.reports.console import emit, say
+from streamsan.checkers.reports.console import say
 from streamsan.checkers.reports.inputs import Input
 from streamsan.checkers.reports.outcome import Outcome, lint_file
-from streamsan.checkers.reports.run import render_outcomes
-from streamsan.checkers.reports.summary import FAILED, exit_status
+from streamsan.checkers.reports.run import conclude
+from streamsan.checkers.reports.summary import FAILED
 from streamsan.checkers.rule import chosen
 from streamsan.traces.errors import UsageError
 from streamsan.traces.formats import writer_of
@@ -58,14 +58,7 @@ def _name(program: Program) -> str:
 def _report(outcome: Outcome, program: Program) -> int:
     if outcome.failed:
         say("error", f"{outcome.where}: {outcome.reason}")
-    written = emit(render_outcomes([outcome], program.lint))
-    status = exit_status(
-        [outcome],
-        fail_on=program.lint.fail_on,
-        exit_zero=program.lint.exit_zero,
-        allow_damaged=program.lint.allow_damaged,
-    )
-    return status if written else FAILED
+    return conclude([outcome], program.lint)
 
 
 def _check(program: Program) -> None:

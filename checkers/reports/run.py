@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from streamsan.checkers.reports.console import emit, say
-from streamsan.checkers.reports.inputs import Input, find_inputs
+from streamsan.checkers.policy.judge import judge
+from streamsan.checkers.policy.policy import Policy
+from streamsan.checkers.reports.console import say
+from streamsan.checkers.reports.inputs import Input, find_inputs, with_executions
 from streamsan.checkers.reports.outcome import Outcome, lint_file
 from streamsan.checkers.reports.progress import with_progress
-from streamsan.checkers.reports.summary import FAILED, exit_status, summary_lines, worst_first
+from streamsan.checkers.reports.summary import CLEAN, FAILED, FOUND, exit_status
+from streamsan.checkers.reports.write import write_all
 from streamsan.checkers.rule import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from streamsan.checkers.policy.baseline import Baseline
+    from streamsan.checkers.reports.write import Output
     from streamsan.checkers.settings import Settings
 
 WORTH_PROCESSES = 64 << 20
@@ -30,12 +35,17 @@ class Options:
 
     paths: tuple[str, ...]
     settings: Settings
-    form: Literal["text", "concise", "json"] = "text"
+    form: str = "text"
     fail_on: str = "error"
     exit_zero: bool = False
     allow_damaged: bool = False
     statistics: bool = False
     jobs: int | None = None
+    executions: tuple[str, ...] = ()
+    policy: Policy | None = None
+    outputs: tuple[Output, ...] = ()
+    baseline: Baseline | None = None
+    strict: bool = False
 
 
 def run_lint(options: Options) -> int:
@@ -44,18 +54,41 @@ def run_lint(options: Options) -> int:
     Raises:
         UsageError: a selection matches no rule.
     """
+    outcomes = lint_paths(options)
+    tell_failures(outcomes, options)
+    return conclude(outcomes, options)
+
+
+def lint_paths(options: Options) -> list[Outcome]:
+    """Lint every file that is asked for.
+
+    Raises:
+        UsageError: a selection matches no rule.
+    """
     chosen(options.settings.select, options.settings.ignore)
     inputs, missing = find_inputs(options.paths)
+    inputs = with_executions(inputs, options.executions)
     outcomes = [Outcome(e.source, failed=True, line=e.line, reason=e.reason) for e in missing]
     outcomes += _folders_without(with_progress(_lint_all(inputs, options), inputs))
-    _tell_failures(outcomes, options)
-    written = emit(render_outcomes(outcomes, options))
+    return outcomes
+
+
+def conclude(outcomes: Sequence[Outcome], options: Options) -> int:
+    """Apply what the team has decided, report, and give the exit status."""
+    policy = options.policy or Policy(base=options.settings)
+    judgement = judge(outcomes, policy, options.baseline)
+    for note in judgement.notes:
+        say("error" if note.fails else "warning", f"{note.where}: {note.words}")
+    judged = judgement.outcomes
+    written = write_all(judged, replace(options, policy=policy))
     status = exit_status(
-        outcomes,
+        judged,
         fail_on=options.fail_on,
         exit_zero=options.exit_zero,
         allow_damaged=options.allow_damaged,
     )
+    if status == CLEAN and (judgement.fails or (options.strict and any(o.unknown for o in judged))):
+        status = CLEAN if options.exit_zero else FOUND
     return status if written else FAILED
 
 
@@ -65,11 +98,15 @@ def _lint_all(inputs: Sequence[Input], options: Options) -> Iterator[tuple[int, 
     if jobs is None:
         jobs = _processors() if sum(given.size for given in inputs) >= WORTH_PROCESSES else 1
     jobs = min(jobs, len(inputs))
+    policy = options.policy
+    settings = [
+        options.settings if policy is None else policy.settings(given.path) for given in inputs
+    ]
     if jobs <= 1:
-        return ((i, lint_file(given, options.settings)) for i, given in enumerate(inputs))
+        return ((i, lint_file(given, settings[i])) for i, given in enumerate(inputs))
     from streamsan.checkers.reports.workers import lint_in_processes
 
-    return lint_in_processes(inputs, options.settings, jobs)
+    return lint_in_processes(inputs, settings, jobs)
 
 
 def _processors() -> int:
@@ -89,7 +126,8 @@ def _folders_without(outcomes: Sequence[Outcome]) -> list[Outcome]:
     ]
 
 
-def _tell_failures(outcomes: Sequence[Outcome], options: Options) -> None:
+def tell_failures(outcomes: Sequence[Outcome], options: Options) -> None:
+    """Say on standard error what could not be linted, or not wholly, and what was skipped."""
     for outcome in outcomes:
         if outcome.failed:
             say("error", f"{outcome.where}: {outcome.reason}")
@@ -102,25 +140,3 @@ def _tell_failures(outcomes: Sequence[Outcome], options: Options) -> None:
         files = "1 file that is no trace" if len(skipped) == 1 else (
             f"{len(skipped)} files that are no traces")  # fmt: skip
         say("note", f"skipped {files}: {names}")
-
-
-def render_outcomes(outcomes: Sequence[Outcome], options: Options) -> str:
-    """Give the report in the form asked for."""
-    if options.form == "json":
-        from streamsan.checkers.reports.machine import lint_json
-
-        return lint_json(outcomes, statistics=options.statistics)
-    found = worst_first(outcomes)
-    closing = summary_lines(outcomes)
-    if options.statistics:
-        from streamsan.checkers.reports.summary import tallies
-        from streamsan.checkers.reports.text import statistics_text
-
-        return statistics_text(tallies(outcomes), closing)
-    if options.form == "concise":
-        from streamsan.checkers.reports.concise import concise_lines
-
-        return "".join(concise_lines(found))
-    from streamsan.checkers.reports.text import findings_text
-
-    return findings_text(found, closing)

@@ -88,6 +88,7 @@ def summary_lines(outcomes: Sequence[Outcome]) -> list[str]:
         lines.append(
             f"{found} in {_plural(len(read), 'trace')} "
             f"({_plural(ops, 'op')}, {_plural(streams, 'stream')})."
+            + _accepted_words(read)
         )
     rules = sorted({each.rule for outcome in read for each in outcome.unknown})
     if rules:
@@ -98,6 +99,14 @@ def summary_lines(outcomes: Sequence[Outcome]) -> list[str]:
     if failed:
         lines.append(f"{_plural(len(failed), 'file')} could not be linted.")
     return lines
+
+
+def _accepted_words(outcomes: Sequence[Outcome]) -> str:
+    """Count the findings that do not count."""
+    how = [each.how for outcome in outcomes for each in outcome.accepted]
+    words = (("baseline", "in the baseline"), ("suppressed", "suppressed"))
+    parts = [f"{how.count(key)} {said}" for key, said in words if key in how]
+    return f" {', '.join(parts)}." if parts else ""
 
 
 def _plural(count: int, word: str) -> str:

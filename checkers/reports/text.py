@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 INDENT = "  "
-_TOLD = {"accesses", "missing", "common", "nearly", "reuse", "directed"}
+_TOLD = {"accesses", "missing", "common", "nearly", "reuse", "directed", "machine", "schedule"}
 _MORE = 6
 """Further details of a rule that are shown."""
 
@@ -141,6 +141,10 @@ def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "details", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in further[:_MORE])
     if words := details.get("directed"):
         yield "directed run", str(words)
+    if words := details.get("machine"):
+        yield "in the machine", str(words)
+    for turn, words in enumerate(details.get("circle", ())):
+        yield "it waits" if not turn else "and", str(words)
     if finding.witness is not None:
         yield "witness", _witness(finding.witness)
     if finding.hint:
@@ -158,9 +162,11 @@ def _reuse(reuse: Mapping[str, Any], buffer: str | None) -> str:
 
 
 def _witness(witness: Mapping[str, Any]) -> str:
-    got = [
+    got = witness.get("words") or [
         "what was there before" if writer is None else f"what op {writer} wrote"
         for writer in witness.get("got", ())
     ]
     runs = " and ".join(map(str, witness.get("schedules", ())))
-    return f"op {witness.get('reader')} sees {' or '.join(got)}; schedules {runs}"
+    reader = witness.get("reader")
+    who = "in the end there is" if reader is None else f"op {reader} sees"
+    return f"{who} {' or '.join(map(str, got))}; schedules {runs}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -12,8 +13,6 @@ from typing import TYPE_CHECKING
 from streamsan.checkers.reports.outcome import Outcome, failure, internal, lint_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from streamsan.checkers.reports.inputs import Input
     from streamsan.checkers.settings import Settings
 
@@ -22,24 +21,33 @@ AHEAD = 2
 
 
 def lint_in_processes(
-    inputs: Sequence[Input], settings: Settings, jobs: int
+    inputs: Sequence[Input], settings: Settings | Sequence[Settings], jobs: int
 ) -> Iterator[tuple[int, Outcome]]:
-    """Give the outcome of each file as it comes, with the file's index."""
+    """Give the outcome of each file as it comes, with the file's index.
+
+    ``settings`` are one for all files, or one for each.
+    """
+    if not isinstance(settings, Sequence):
+        settings = [settings] * len(inputs)
     waiting: deque[int] = deque()
     for i, given in enumerate(inputs):
         if given.path == "-":  # standard input is this process's own
-            yield i, lint_file(given, settings)
+            yield i, lint_file(given, settings[i])
         else:
             waiting.append(i)
     while waiting:
         lost: list[int] = []
         yield from _until_one_dies(inputs, settings, jobs, waiting, lost)
         for i in lost:
-            yield i, _lint_alone(inputs[i], settings)
+            yield i, _lint_alone(inputs[i], settings[i])
 
 
 def _until_one_dies(
-    inputs: Sequence[Input], settings: Settings, jobs: int, waiting: deque[int], lost: list[int]
+    inputs: Sequence[Input],
+    settings: Sequence[Settings],
+    jobs: int,
+    waiting: deque[int],
+    lost: list[int],
 ) -> Iterator[tuple[int, Outcome]]:
     """Work through ``waiting``; when a process dies, what was handed out is ``lost``."""
     running: dict[Future[Outcome], int] = {}
@@ -48,7 +56,7 @@ def _until_one_dies(
             while waiting and not lost and len(running) < AHEAD * jobs:
                 i = waiting.popleft()
                 try:
-                    running[pool.submit(lint_file, inputs[i], settings)] = i
+                    running[pool.submit(lint_file, inputs[i], settings[i])] = i
                 except BrokenProcessPool:
                     lost.append(i)
             for future in wait(running, return_when=FIRST_COMPLETED).done:

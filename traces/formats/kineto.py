@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from streamsan.traces.build import TraceBuilder
 from streamsan.traces.formats import Format
+from streamsan.traces.formats.execution_trace import Execution
 from streamsan.traces.formats.kineto_events import EventReader
 from streamsan.traces.formats.kineto_facts import Facts
 from streamsan.traces.formats.kineto_header import open_events, sniff, surroundings
@@ -19,29 +20,35 @@ from streamsan.traces.formats.kineto_ops import write_ops
 from streamsan.traces.model import Damage, Trace
 
 
-def read(stream: BinaryIO, path: str) -> Trace:
+def read(stream: BinaryIO, path: str, execution: Execution | None = None) -> Trace:
     """Make a Trace of the decompressed content of a PyTorch profiler file.
 
+    Args:
+        stream: the content.
+        path: for messages.
+        execution: an execution trace of the same run, which knows reads and writes.
+
     Raises:
-        TraceError: it is JSON of another kind, or no JSON.
+        TraceError: it is JSON of another kind, or no JSON; or the execution trace is of another
+            run.
     """
     collecting = gc.isenabled()
     gc.disable()  # it would walk hundreds of thousands of live events, again and again
     try:
-        return _read(stream, path)
+        return _read(stream, path, execution)
     finally:
         if collecting:
             gc.enable()
 
 
-def _read(stream: BinaryIO, path: str) -> Trace:
+def _read(stream: BinaryIO, path: str, execution: Execution | None) -> Trace:
     opening = open_events(stream, path)
     reader = EventReader(stream, opening.data, opening.offset, path)
-    facts = Facts()
+    facts = Facts(functions=execution is not None)
     for events in reader.batches():
         facts.take(events)
     around = surroundings(opening, reader.tail, closed=reader.closed)
-    sink = write_ops(facts, around.base, hip=around.hip)
+    sink = write_ops(facts, around.base, hip=around.hip, execution=execution)
     builder = TraceBuilder()
     builder.add(sink.ops, sink.keys)
     damage = _damage(reader, around.problem, stream)

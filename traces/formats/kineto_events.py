@@ -43,6 +43,11 @@ class Args(Struct, gc=False, frozen=True):
     event: int | None = field(default=None, name="wait_on_cuda_event_id")
     record: int | None = field(default=None, name="wait_on_cuda_event_record_corr_id")
     recorded: int | None = field(default=None, name="event_id")
+    function: int | None = field(default=None, name="Record function id")
+    size: int | None = None
+    kind: int | str | None = None
+    src: int | str | None = None
+    dst: int | str | None = None
 
 
 NO_ARGS = Args()

@@ -60,10 +60,16 @@ _STEP = 2
 
 
 class Facts:
-    """The events that say something about streams."""
+    """The events that say something about streams.
 
-    def __init__(self) -> None:
+    Args:
+        functions: keep every operator, for an execution trace to be joined to.
+    """
+
+    def __init__(self, *, functions: bool = False) -> None:
         """Start with none."""
+        self.functions: list[Event] = []
+        self._keeps_functions = functions
         self.work: list[Event] = []
         self.calls: list[Event] = []
         self.syncs: list[Event] = []
@@ -94,7 +100,11 @@ class Facts:
                 if wanted is None:
                     is_step = name.startswith("ProfilerStep#")
                     wanted = told[name] = _STEP if is_step else int(name in VIAS)
+                if self._keeps_functions:
+                    self.functions.append(event)
                 if not wanted:
+                    if self._keeps_functions:
+                        kept.append(event)
                     continue
                 if wanted == _STEP:
                     group = self.steps

@@ -13,8 +13,10 @@ from collections.abc import Iterator, Mapping
 from operator import attrgetter
 
 from streamsan.traces import ops as o
+from streamsan.traces.formats.execution_trace import Execution
 from streamsan.traces.formats.kineto_events import Args, Event
 from streamsan.traces.formats.kineto_facts import Facts, Stream, call_kind, stream_of
+from streamsan.traces.formats.kineto_join import Join
 from streamsan.traces.formats.kineto_names import COPIES, LEGACY_ID, Names
 from streamsan.traces.formats.kineto_places import Regions, vias
 from streamsan.traces.formats.kineto_sink import Call, Sink
@@ -32,13 +34,17 @@ class Work(dict[int, list[tuple[Event, Stream]]]):
     """Device work and its streams, by correlation id; -1 where it has none."""
 
 
-def write_ops(facts: Facts, base: int, *, hip: bool) -> Sink:
+def write_ops(facts: Facts, base: int, *, hip: bool, execution: Execution | None = None) -> Sink:
     """Write all ops of a file.
 
     Args:
         facts: what the file holds.
         base: what is added to its times, in ns.
         hip: whether the header says that it is of ROCm.
+        execution: an execution trace of the same run, which knows reads and writes.
+
+    Raises:
+        TraceError: the execution trace is of another run.
     """
     calls: dict[int, Event] = {}
     for call in facts.calls:
@@ -49,12 +55,19 @@ def write_ops(facts: Facts, base: int, *, hip: bool) -> Sink:
     hip = hip or any(call.name.startswith("hip") for call in facts.calls)
     names = Names(_streams(work, resolved), hip=hip)
     sink = Sink(names, resolved, base)
-    sink.declare(facts.work)
+    sink.declare(facts.work, calls)
+    if execution is not None:
+        sink.join = Join(execution, facts.functions, calls)
+        sink.ops += sink.join.declare(facts.work)
     for key in sorted(work.keys() - calls.keys()):
         _write_early(sink, names, key, work[key])
     _write_calls(sink, facts, work, [*calls.items(), *_stand_ins(resolved, names, calls)])
     _note_losses(sink, facts, work, resolved, calls)
     _note_assumptions(sink, names, resolved, hip=hip)
+    if sink.join is not None:
+        known, total = sink.join.known, sink.join.total
+        sink.gap(f"device work whose reads and writes the execution trace does not hold (it holds "
+                 f"those of {known} of {total})", total - known)  # fmt: skip
     return sink
 
 
@@ -157,6 +170,7 @@ def _write_calls(sink: Sink, facts: Facts, work: Work, calls: list[tuple[int, Ev
                 None if t is None else t + base,
                 None if end is None else end + base,
                 via.get(key),
+                event.args,
             )
             _write_call(sink, key, kind, call, group)
         for step in after.get(place, ()):

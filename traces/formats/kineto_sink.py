@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from streamsan.traces import ops as o
-from streamsan.traces.formats.kineto_events import Event
+from streamsan.traces.formats.kineto_events import NO_ARGS, Args, Event
 from streamsan.traces.formats.kineto_facts import Stream
+from streamsan.traces.formats.kineto_join import Join
 from streamsan.traces.formats.kineto_names import COPIES, FILLS, SPACES, Names, copy_of, fill_of
 from streamsan.traces.formats.kineto_sync import NO_RECORD, Resolved
+from streamsan.traces.formats.rocm import copied, moved
 from streamsan.traces.model import Gap
 
 _UNRESOLVED = {
@@ -29,7 +31,6 @@ PROGRAMMATIC = (
     "launches that may overlap the one before on their stream (programmatic dependent launch is "
     "not recorded)"
 )
-_MAX_BYTES = 2**53
 _OVERLAPPING = frozenset({"cuLaunchKernelEx", "cudaLaunchKernelExC"})
 
 
@@ -41,6 +42,7 @@ class Call(Struct, frozen=True, gc=False):
     t: int | None = None
     end: int | None = None
     via: str | None = None
+    args: Args = NO_ARGS
 
 
 class Sink:
@@ -57,6 +59,7 @@ class Sink:
         self.ops: list[o.OpBase] = []
         self.keys: dict[int, dict[str, Any]] = {}
         self.base = base
+        self.join: Join | None = None
         self._names, self._resolved = names, resolved
         self._gaps: dict[str, tuple[list[int], int | None]] = {}
 
@@ -77,11 +80,15 @@ class Sink:
         """Turn a time of the file into ns since the epoch."""
         return None if time is None else time + self.base
 
-    def declare(self, work: Iterable[Event]) -> None:
+    def declare(self, work: Iterable[Event], calls: Mapping[int, Event]) -> None:
         """Say in which memories the empty ranges of copies and fills lie."""
         used: set[str] = set()
-        for name in {event.name for event in work if event.cat in COPIES}:
-            copy = copy_of(name)
+        copies = {
+            copied(copy_of(event.name), calls.get(event.args.correlation or -1))
+            for event in work
+            if event.cat in COPIES
+        }
+        for copy in copies:
             used |= {copy.src[0], copy.dst[0]}
         used |= {fill_of(event.name)[0] for event in work if event.cat in FILLS}
         for space in SPACES:
@@ -100,16 +107,19 @@ class Sink:
             op = o.Launch(stream="")
             if call.name in _OVERLAPPING:
                 self.gap(PROGRAMMATIC, 1, len(self.ops))
-        size = event.args.bytes
-        if size is not None and 0 <= size <= _MAX_BYTES and op.__class__ is not o.Launch:
-            self.keys[len(self.ops)] = {"bytes": size}
+        if self.join is not None:
+            self.join.fill(op, event)
+        if op.__class__ is not o.Launch:
+            keys = moved(event.args, call.args)
+            if keys:
+                self.keys[len(self.ops)] = keys
         op.name = event.name
         self._append(op, stream, call, event.t, event.end)
 
     @staticmethod
     def _copy(event: Event, call: Call) -> o.Memcpy:
         """Write a copy. Only the name of its call says whether the host waited (5H, 5I, 5S)."""
-        copy = copy_of(event.name)
+        copy = copied(copy_of(event.name), call)
         wait: Literal["legacy", "stream"] | None = None
         if "Memcpy" in call.name and "Async" not in call.name:
             if not call.name.startswith("hip"):

@@ -1,0 +1,234 @@
+"""The configuration of a team: ``streamsan.toml``, or ``[tool.streamsan]`` in pyproject.toml.
+
+The file is the nearest one, from the working folder upwards; in one folder ``streamsan.toml``
+comes first. The command line wins over the file, the file over the defaults. A key that is not
+known is an error, never ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal
+
+from streamsan.checkers.finding import Severity
+from streamsan.checkers.policy import values
+from streamsan.checkers.policy.errors import PolicyError, unknown
+from streamsan.checkers.policy.suppress import Suppression, ends_of
+
+Unused = Literal["ignore", "warn", "error"]
+OWN, SHARED = "streamsan.toml", "pyproject.toml"
+_TABLE = "tool.streamsan"
+
+_LAYER: dict[str, values.Reader] = {
+    "select": values.codes,
+    "ignore": values.codes,
+    "semantics": values.one_of("default", "strict"),
+    "switches": values.switches,
+    "hot-regions": values.texts,
+    "severity": values.severities,
+}
+"""What may be different for some paths."""
+_KEYS: dict[str, values.Reader] = {
+    **_LAYER,
+    "fail-on": values.severity,
+    "baseline": values.text,
+    "unused-suppressions": values.one_of("ignore", "warn", "error"),
+    "path-map": values.path_map,
+}
+_PER_PATH: dict[str, values.Reader] = {"path": values.text, **_LAYER}
+_SUPPRESS: dict[str, values.Reader] = {
+    "rules": values.codes,
+    "function": values.text,
+    "file": values.text,
+    "stream": values.text,
+    "buffer": values.text,
+    "reason": values.text,
+    "expires": values.day,
+}
+_LISTS = {"per-path": _PER_PATH, "suppress": _SUPPRESS}
+_REQUIRED = {"per-path": ("path",), "suppress": ("rules", "reason")}
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Settings that the whole configuration has, or some paths only; None where not given."""
+
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    semantics: Literal["default", "strict"] | None = None
+    switches: tuple[tuple[str, bool], ...] | None = None
+    hot_regions: tuple[str, ...] | None = None
+    severity: tuple[tuple[str, Severity], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PerPath:
+    """What holds for traces whose path, or an end of it, matches a pattern."""
+
+    where: str
+    path: str
+    layer: Layer
+
+    def matches(self, path: str) -> bool:
+        """Whether a trace is meant."""
+        return any(fnmatchcase(end, self.path) for end in ends_of(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One configuration; ``where`` says for each key of the file where it stands."""
+
+    file: str | None = None
+    folder: Path | None = None
+    layer: Layer = Layer()
+    fail_on: Severity | None = None
+    baseline: str | None = None
+    unused: Unused = "warn"
+    path_map: tuple[tuple[str, str], ...] = ()
+    per_path: tuple[PerPath, ...] = ()
+    suppress: tuple[Suppression, ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)
+
+
+def load_config(path: str | None = None, *, start: Path | None = None) -> Config:
+    """Read a file, or the nearest one from a folder upwards; none at all is no error.
+
+    Raises:
+        PolicyError: the file cannot be used.
+    """
+    if path is not None:
+        file = Path(path)
+        given = _table_of(file, path)
+        if given is None:
+            raise PolicyError(path, None, f"no table [{_TABLE}]")
+        return _read(file, path, *given)
+    for folder in _upwards(start or Path.cwd()):
+        for name in (OWN, SHARED):
+            file = folder / name
+            if not file.is_file():
+                continue
+            shown = _shown(file)
+            if (given := _table_of(file, shown)) is not None:
+                return _read(file, shown, *given)
+    return Config()
+
+
+def _upwards(folder: Path) -> list[Path]:
+    here = folder.absolute()
+    return [here, *here.parents]
+
+
+def _shown(file: Path) -> str:
+    """Name a file from the working folder, if it lies there or above."""
+    here = Path.cwd()
+    if file.parent == here:
+        return file.name
+    if file.parent in here.parents:
+        up = len(here.parts) - len(file.parent.parts)
+        return "/".join([*[".."] * up, file.name])
+    return str(file)
+
+
+def _table_of(file: Path, shown: str) -> tuple[dict[str, Any], Mapping[str, int], str] | None:
+    """Give the table, the lines of the file's keys and what they begin with."""
+    from streamsan.checkers.policy import toml
+
+    if file.name == SHARED and file.is_file() and b"streamsan" not in file.read_bytes():
+        return None  # most projects' file: not worth parsing
+    parsed, text = toml.read(file, shown)
+    if file.name != SHARED:
+        return parsed, toml.lines_of(text), ""
+    tool = parsed.get("tool")
+    table = tool.get("streamsan") if isinstance(tool, dict) else None
+    if table is None:
+        return None
+    if not isinstance(table, dict):
+        raise PolicyError(shown, None, f"{_TABLE} must be a table")
+    return table, toml.lines_of(text), f"{_TABLE}."
+
+
+def _read(
+    file: Path, shown: str, table: dict[str, Any], lines: Mapping[str, int], prefix: str
+) -> Config:
+    at = _Places(shown, lines, prefix)
+    lists = {key: table[key] for key in _LISTS if key in table}
+    found = _values(at, "", {k: v for k, v in table.items() if k not in _LISTS}, _KEYS, _LISTS)
+    rows = {key: list(_rows(at, key, value)) for key, value in lists.items()}
+    return Config(
+        file=shown,
+        folder=file.absolute().parent,
+        layer=_layer(found),
+        fail_on=found.get("fail-on"),
+        baseline=found.get("baseline"),
+        unused=found.get("unused-suppressions", "warn"),
+        path_map=found.get("path-map", ()),
+        per_path=tuple(
+            PerPath(where, row["path"], _layer(row)) for where, row in rows.get("per-path", ())
+        ),
+        suppress=tuple(Suppression(where=where, **row) for where, row in rows.get("suppress", ())),
+        where={key: at.of(f"{key}.0" if key in _LISTS else key) for key in table},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where the keys of one file stand."""
+
+    shown: str
+    lines: Mapping[str, int]
+    prefix: str
+
+    def line(self, key: str) -> int | None:
+        """Give the line of a key, or of what it stands in."""
+        while key:
+            if (number := self.lines.get(self.prefix + key)) is not None:
+                return number
+            key = key.rpartition(".")[0]
+        return None
+
+    def of(self, key: str) -> str:
+        line = self.line(key)
+        return self.shown if line is None else f"{self.shown}:{line}"
+
+    def bad(self, key: str, reason: str) -> PolicyError:
+        return PolicyError(self.shown, self.line(key), reason)
+
+
+def _values(
+    at: _Places,
+    base: str,
+    table: Mapping[str, Any],
+    readers: Mapping[str, values.Reader],
+    more: Mapping[str, object],
+) -> dict[str, Any]:
+    """Read each value of a table; ``more`` are keys that are known but read elsewhere."""
+    found = {}
+    for key, value in table.items():
+        if key not in readers:
+            raise at.bad(f"{base}{key}", unknown("key", key, [*readers, *more]))
+        try:
+            found[key] = readers[key](value)
+        except ValueError as error:
+            raise at.bad(f"{base}{key}", f"{key}: {error}") from None
+    return found
+
+
+def _rows(at: _Places, key: str, rows: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Read the tables of a list, each with its place."""
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise at.bad(key, f"{key} must be a list of tables: [[{at.prefix}{key}]]")
+    found = []
+    for i, row in enumerate(rows):
+        base = f"{key}.{i}"
+        for name in _REQUIRED[key]:
+            if name not in row:
+                raise at.bad(base, f"{key}: {name} is required")
+        found.append((at.of(base), _values(at, f"{base}.", row, _LISTS[key], {})))
+    return found
+
+
+def _layer(found: Mapping[str, Any]) -> Layer:
+    return Layer(**{key.replace("-", "_"): found[key] for key in _LAYER if key in found})
