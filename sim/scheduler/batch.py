@@ -14,12 +14,16 @@ import torch
 
 import streamsan
 from streamsan.sim.scheduler.config import Bug, ServerArgs
+from streamsan.sim.scheduler.encoder_decoder import (
+    EncoderInput,
+    encoder_ids,
+    prepare_encoder_info_extend,
+)
 from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool
 from streamsan.sim.scheduler.requests import Req
 from streamsan.sim.scheduler.result import DraftInput
 from streamsan.sim.scheduler.sampling import SamplingBatchInfo, cumulate_penalties
 from streamsan.sim.scheduler.streams import Device
-
 
 _PROCESSED = (
     "args", "device", "forward_mode", "seq_lens_cpu", "extend_lens", "decoding_reqs",
@@ -37,6 +41,11 @@ class ForwardMode(Enum):
     IDLE = auto()
     PREBUILT = auto()
     SPLIT_PREFILL = auto()
+
+    @property
+    def has_prefilled(self) -> bool:
+        """Whether its requests have their prompt's KV once it is done, and can run on."""
+        return self.is_extend or self is ForwardMode.PREBUILT
 
     @property
     def is_extend(self) -> bool:
@@ -81,6 +90,8 @@ class ScheduleBatch:
         self.was_chunked: list[bool] = []
         self.sampling_info = SamplingBatchInfo()
         self.spec_info: DraftInput | None = None
+        self.encoder: EncoderInput | None = None
+        self.split_forward_batch: Any = None
         self.return_logprob = any(req.ask.logprobs for req in reqs)
         self.return_hidden_states = any(req.ask.hidden_states for req in reqs)
         self.watch()
@@ -108,11 +119,12 @@ class ScheduleBatch:
         self.forward_mode = ForwardMode.EXTEND
         self.extend_lens = [req.extend for req in self.reqs]
         self.was_chunked = [req.chunked for req in self.reqs]
-        ids = [t for r in self.reqs for t in r.fill_ids[r.prefix : r.prefix + r.extend]]
-        lengths = [req.prefix + req.extend for req in self.reqs]
-        self._stage(ids)
+        self.stage(self._prompts(with_encoder=True))
+        lengths = [req.prefix + len(encoder_ids(req)) + req.extend for req in self.reqs]
         with streamsan.named("seq_lens"):
             self._place(lengths)
+        if self.args.encoder_decoder:
+            prepare_encoder_info_extend(self, self._prompts(with_encoder=False))
         self.out_slots, self.out_cache_loc = self.kv_pool.alloc(sum(self.extend_lens))
         start = 0
         for req in self.reqs:
@@ -124,7 +136,16 @@ class ScheduleBatch:
         self.kv_pool.map(self.out_slots, self.out_cache_loc)
         self.sampling_info = SamplingBatchInfo.from_reqs(self.args, self.device, self.reqs)
 
-    def _stage(self, ids: list[int]) -> None:
+    def _prompts(self, *, with_encoder: bool) -> list[int]:
+        """Flatten what this prefill takes of its requests."""
+        taken = [
+            [*(encoder_ids(r) if with_encoder else ()),
+             *r.fill_ids[r.prefix : r.prefix + r.extend]]
+            for r in self.reqs
+        ]  # fmt: skip
+        return [token for ids in taken for token in ids]
+
+    def stage(self, ids: list[int]) -> None:
         """Keep the prompt in pinned memory until the forward pass takes it (#25945)."""
         staged = self.device.pinned("prefill_input_ids_cpu", ids)
         if self.args.prefill_upload == "S":
@@ -149,7 +170,8 @@ class ScheduleBatch:
         self.extend_lens = [1] * len(self.reqs)
         self.was_chunked = [False] * len(self.reqs)
         self.decoding_reqs = 0
-        self.input_ids = self.output_ids if self.args.sentinels else None
+        self.input_ids = self.output_ids
+        self.encoder = None
         if self.args.speculative:
             over_allocate(self)
             return
@@ -201,8 +223,10 @@ class ScheduleBatch:
             self.orig_seq_lens = torch.cat([self.orig_seq_lens, other.orig_seq_lens])
         self.seq_lens_cpu = torch.cat([self.seq_lens_cpu, other.seq_lens_cpu])
         if self.output_ids is not None and other.output_ids is not None:
-            with streamsan.named("sentinels"):
+            with streamsan.named("output_ids"):
                 self.output_ids = torch.cat([self.output_ids, other.output_ids])
+        else:
+            self.output_ids = None  # the relay has all of them
         if self.spec_info is not None and other.spec_info is not None:
             self.spec_info = self.spec_info.merge(other.spec_info)
         self.reqs = [*self.reqs, *other.reqs]
@@ -235,7 +259,7 @@ class ScheduleBatch:
         if self.sampling_info.orchestrator is not None:
             self.sampling_info.orchestrator.filter(kept)
         if self.output_ids is not None:
-            with streamsan.named("sentinels"):
+            with streamsan.named("output_ids"):
                 self.output_ids = self.output_ids[kept]
         if self.spec_info is not None:
             self.spec_info = self.spec_info.filter(kept)

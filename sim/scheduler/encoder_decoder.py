@@ -8,6 +8,7 @@ request's row and added to the state of each of its tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,9 +59,7 @@ class EncoderCache:
     """The encoder's output of each row, written and read by the forward pass alone."""
 
     def __init__(self, args: ServerArgs, device: Device) -> None:
-        self.encoder_states = device.zeros(
-            "encoder_states", args.rows, WIDTH, dtype=torch.float64
-        )
+        self.encoder_states = device.zeros("encoder_states", args.rows, WIDTH, dtype=torch.float64)
 
     def encode(self, encoder: EncoderInput | None, embedding: torch.Tensor) -> None:
         """Fill the rows of starting requests, on the current stream."""
@@ -91,9 +90,8 @@ def encode(
     rows: list[int],
 ) -> None:
     """Write the mean embedding of each request's encoder tokens; zeros where it has none."""
-    known = embedding[ids[: sum(lengths)]]
-    for row, tokens in zip(rows, known.split(lengths), strict=True):
-        table[row] = tokens.mean(0) if len(tokens) else 0.0
+    for row, end, count in zip(rows, accumulate(lengths), lengths, strict=True):
+        table[row] = embedding[ids[end - count : end]].mean(0) if count else 0.0
 
 
 def cross(

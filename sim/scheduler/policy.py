@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from streamsan.sim.scheduler.batch import ScheduleBatch
+from streamsan.sim.scheduler.idle import prepare_for_idle
 from streamsan.sim.scheduler.requests import Req
 
 if TYPE_CHECKING:
@@ -21,33 +22,55 @@ class SchedulePolicy:
 
     def get_next_batch_to_run(self) -> ScheduleBatch | None:
         """Give the next batch, prepared, or None where there is nothing to run."""
-        self._merge_last_prefill()
-        batch = self._new_prefill()
+        scheduler = self.scheduler
+        self.merge_last_prefill()
+        if scheduler.hisparse is not None:
+            scheduler.hisparse.rejoin()
+        if scheduler.prebuilt is not None:
+            batch = scheduler.prebuilt.get_new_prebuilt_batch() or self.next_decode()
+        else:
+            batch = self._prepared_prefill() or self.next_decode()
+        return batch or self._idle()
+
+    def _prepared_prefill(self) -> ScheduleBatch | None:
+        batch = self.new_prefill()
         if batch is None:
-            return self._next_decode()
+            return None
         batch.prepare_for_extend()
         self._mix(batch)
         return batch
 
-    def _merge_last_prefill(self) -> None:
+    def _idle(self) -> ScheduleBatch | None:
+        """Take part in what other ranks run, while anything is left to do (data parallelism)."""
+        scheduler = self.scheduler
+        if not self.args.dp_attention or all(req.finished for req in scheduler.asked):
+            return None
+        return prepare_for_idle(scheduler.new_batch([]))
+
+    def merge_last_prefill(self) -> None:
         """Let the requests of the last prefill run on; a chunk that has more to come does not."""
         scheduler = self.scheduler
         last = scheduler.last_batch
-        if last is None or not last.forward_mode.is_extend:
+        if last is None or not last.forward_mode.has_prefilled:
             return
         chunked = [r for r, more in zip(last.reqs, last.was_chunked, strict=True) if more]
         for req in last.reqs:
             req.prefix, req.extend = req.prefix + req.extend, 0
         keep = [r for r in last.reqs if not (r in chunked or r.finished or r.ask.embedding)]
+        if scheduler.hisparse is not None:
+            return  # they are parked when the result is processed
         last.filter(keep)
-        if not last.reqs:
-            return
-        if scheduler.running.reqs:
-            scheduler.running.merge(last)
-        else:
-            scheduler.running = last
+        if last.reqs:
+            self.run_on(last)
 
-    def _new_prefill(self) -> ScheduleBatch | None:
+    def run_on(self, batch: ScheduleBatch) -> None:
+        """Let a prefilled batch run on: merge it into the running one."""
+        if self.scheduler.running.reqs:
+            self.scheduler.running.merge(batch)
+        else:
+            self.scheduler.running = batch
+
+    def new_prefill(self) -> ScheduleBatch | None:
         """Admit waiting requests, as many as rows, slots and the chunk budget allow."""
         scheduler = self.scheduler
         budget = self.args.chunk or self.args.context * self.args.max_running
@@ -63,8 +86,8 @@ class SchedulePolicy:
             if admitted and req.ask.embedding != admitted[0].ask.embedding:
                 break
             wanted = min(len(req.fill_ids), budget)
-            full = len(scheduler.running.reqs) + len(admitted) >= self.args.max_running
-            if full or not self.rows.free_rows or wanted + self._reserve > room:
+            full = self._running + len(admitted) >= self.args.max_running
+            if full or not self.rows.free_rows or wanted + self.reserve > room:
                 break
             scheduler.waiting.popleft()
             req.row, req.retracted = self.rows.alloc(), False
@@ -77,7 +100,13 @@ class SchedulePolicy:
         return scheduler.new_batch(admitted)
 
     @property
-    def _reserve(self) -> int:
+    def _running(self) -> int:
+        parked = self.scheduler.hisparse.parked if self.scheduler.hisparse is not None else ()
+        return len(self.scheduler.running.reqs) + len(parked)
+
+    @property
+    def reserve(self) -> int:
+        """Slots that a request needs besides its prompt's before it can run on."""
         return 2 * self.args.draft_tokens if self.args.speculative else 0
 
     def _mix(self, batch: ScheduleBatch) -> None:
@@ -92,7 +121,7 @@ class SchedulePolicy:
             batch.mix_with_running(running)
             self.scheduler.running = self.scheduler.new_batch([])
 
-    def _next_decode(self) -> ScheduleBatch | None:
+    def next_decode(self) -> ScheduleBatch | None:
         """Prepare the running requests for one more token."""
         running = self.scheduler.running
         running.filter([req for req in running.reqs if not req.finished])
@@ -101,6 +130,8 @@ class SchedulePolicy:
         if running.spec_info is not None and running.spec_info.verify_done is not None:
             running.spec_info.verify_done.synchronize()
         self._retract(running)
+        if not running.reqs:
+            return None
         if self.args.evict_at == "prepare":
             for req in running.reqs:
                 self.evict(req, len(req.slots) + 1)

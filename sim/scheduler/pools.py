@@ -40,9 +40,7 @@ class ReqToTokenPool:
     """``req_to_token[row, position]`` is the KV slot of a request's token. Row 0 is padding."""
 
     def __init__(self, args: ServerArgs, device: Device) -> None:
-        self.req_to_token = device.zeros(
-            "req_to_token", args.rows, args.context, dtype=torch.int32
-        )
+        self.req_to_token = device.zeros("req_to_token", args.rows, args.context, dtype=torch.int32)
         self.free_rows = deque(range(1, args.rows))
 
     def alloc(self) -> int:

@@ -89,9 +89,13 @@ def _take_hidden_states(req: Req, states: torch.Tensor | None, place: int) -> No
 def _keep(scheduler: Scheduler, batch: ScheduleBatch, req: Req, place: int) -> None:
     """Note a prefilled request in the radix cache, and let go what left its window."""
     args, (rows, _) = scheduler.args, scheduler.pools
-    decoded = batch.forward_mode is ForwardMode.DECODE or place >= len(batch.reqs) - batch.decoding_reqs
+    decoded = (
+        batch.forward_mode is ForwardMode.DECODE or place >= len(batch.reqs) - batch.decoding_reqs
+    )
     if args.radix_cache and not decoded and req.slots:
         slots = scheduler.device.upload("cached_slots", req.slots[: req.prefix])
         rows.write(req.row, 0, slots, "row_rewrite")
+    if scheduler.hisparse is not None and not decoded:
+        scheduler.hisparse.admit(req)
     if args.evict_at == "process":
         scheduler.policy.evict(req, len(req.slots) + 1)

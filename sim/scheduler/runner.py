@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 import streamsan
 from streamsan.sim.scheduler.batch import ForwardMode, ScheduleBatch
 from streamsan.sim.scheduler.config import Bug, ServerArgs
+from streamsan.sim.scheduler.encoder_decoder import EncoderCache, EncoderInput
 from streamsan.sim.scheduler.fence import ReadDone
 from streamsan.sim.scheduler.logits import LogitsProcessor
 from streamsan.sim.scheduler.model import WIDTH, Model, attend, embed
@@ -37,7 +37,7 @@ class ForwardBatch:
     out_slots: list[int]
     extend_lens: list[int]
     ahead: int = 0
-    states: Any = None
+    encoder: EncoderInput | None = None
 
     @classmethod
     def init_new(cls, batch: ScheduleBatch) -> ForwardBatch:
@@ -48,6 +48,7 @@ class ForwardBatch:
         return cls(
             batch.forward_mode, list(batch.reqs), batch.rows, ids, batch.req_pool_indices,
             batch.seq_lens, batch.out_cache_loc, batch.out_slots, batch.extend_lens,
+            encoder=batch.encoder,
         )  # fmt: skip
 
     @property
@@ -83,6 +84,7 @@ class ModelRunner:
         self.rows, self.kv_pool = pools
         self.logits_processor = LogitsProcessor(args, device, model)
         self.read_done = read_done
+        self.encoder_cache = EncoderCache(args, device) if args.encoder_decoder else None
 
     def forward(self, batch: ForwardBatch, logprobs: bool = False) -> LogitsOutput:
         """Run all of it on the current stream."""
@@ -137,6 +139,9 @@ class ModelRunner:
             "embed", embed, batch.input_ids, metadata.positions, *weights, states,
             reads=[batch.input_ids, metadata.positions, *weights], writes=[states],
         )  # fmt: skip
+        if self.encoder_cache is not None:
+            self.encoder_cache.encode(batch.encoder, self.model.embedding)
+            self.encoder_cache.add(batch.req_pool_indices, batch.rows, metadata.owners, states)
         return states
 
     def run_layer(

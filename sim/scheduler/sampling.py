@@ -27,11 +27,11 @@ class Penalizer:
         self.args = args
         self.device = device
         count = len(reqs)
-        self.cumulated = device.zeros(
-            "cumulated_penalties", count, VOCABULARY, dtype=torch.float64
-        )
+        self.cumulated = device.zeros("cumulated_penalties", count, VOCABULARY, dtype=torch.float64)
         self.lengths = device.zeros("penalty_lengths", count)
-        self.frequency = self._upload("frequency_penalties", [r.ask.frequency_penalty for r in reqs])
+        self.frequency = self._upload(
+            "frequency_penalties", [r.ask.frequency_penalty for r in reqs]
+        )
         self.minimum = self._upload("min_new_tokens", [float(r.ask.min_new_tokens) for r in reqs])
 
     def _upload(self, name: str, values: list[float]) -> torch.Tensor:

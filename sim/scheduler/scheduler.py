@@ -7,7 +7,7 @@ inside ``run_batch``. Under overlap a result is processed one iteration after it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,16 +18,21 @@ from streamsan.sim.scheduler.batch import ForwardMode, ScheduleBatch
 from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.fence import ReadDone
 from streamsan.sim.scheduler.future_map import FutureMap
-from streamsan.sim.scheduler.model import make_model
-from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool
-from streamsan.sim.scheduler.model import WIDTH
+from streamsan.sim.scheduler.hisparse import HiSparseCoordinator
+from streamsan.sim.scheduler.idle import forward_idle
+from streamsan.sim.scheduler.model import WIDTH, make_model
+from streamsan.sim.scheduler.pipeline import FirstStageWorker, PipelineLoop
 from streamsan.sim.scheduler.policy import SchedulePolicy
+from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool
+from streamsan.sim.scheduler.pp_profiler import profile_and_init_predictor
+from streamsan.sim.scheduler.prebuilt import PrebuiltQueue
 from streamsan.sim.scheduler.process import process_batch_result
 from streamsan.sim.scheduler.requests import Ask, Req
 from streamsan.sim.scheduler.result import DraftInput, GenerationBatchResult
 from streamsan.sim.scheduler.runner import ModelRunner
 from streamsan.sim.scheduler.sampling import vocab_mask
 from streamsan.sim.scheduler.spec_worker import DraftRunner, EagleWorker
+from streamsan.sim.scheduler.split_prefill import MultiplexLoop, SplitPrefillWorker
 from streamsan.sim.scheduler.streams import Device, Streams
 from streamsan.sim.scheduler.worker import TpModelWorker
 
@@ -54,6 +59,9 @@ class Scheduler:
         self.iteration = 0
         self.launched = 0
         self.policy = SchedulePolicy(self)
+        self.prebuilt = PrebuiltQueue(self) if args.disaggregated else None
+        self.hisparse = HiSparseCoordinator(self) if args.hisparse else None
+        self.predictor: dict[int, float] = {}
         self.host_saw: list[list[int]] = []
         """The token ids of every result as the host read them, dropped ones included."""
 
@@ -67,12 +75,14 @@ class Scheduler:
         self.read_done = ReadDone(args, self.streams)
         model = make_model(args.context).to(self.device.name)
         late = bool(args.speculative) and not args.has(Bug.READ_DONE_WRONG_RUNNER)
-        runner = ModelRunner(
-            args, self.device, model, self.pools, None if late else self.read_done
-        )
+        runner = ModelRunner(args, self.device, model, self.pools, None if late else self.read_done)
         if args.speculative:
             draft = DraftRunner(runner, self.read_done if late else None)
             self.worker: TpModelWorker = EagleWorker(runner, draft, self.future_map)
+        elif args.pp_size > 1:
+            self.worker = FirstStageWorker(runner)
+        elif args.pdmux:
+            self.worker = SplitPrefillWorker(runner)
         else:
             self.worker = TpModelWorker(runner)
 
@@ -85,8 +95,10 @@ class Scheduler:
     def serve(self, asks: Sequence[Ask]) -> list[Req]:
         """Serve requests to their end, in the loop of this era."""
         self.asked = [Req(rid, ask) for rid, ask in enumerate(asks)]
-        step = self.step_overlap if self.args.overlap else self.step_normal
         with self.device.on(self.streams.S):
+            if self.args.dynamic_chunking:
+                self.predictor = profile_and_init_predictor(self)
+            step = self.event_loop()
             while not self.idle:
                 with streamsan.region(f"iteration {self.iteration}", iteration=self.iteration):
                     step()
@@ -96,6 +108,14 @@ class Scheduler:
             self.streams.S.wait_stream(self.streams.F)
         return self.asked
 
+    def event_loop(self) -> Callable[[], None]:
+        """Choose one iteration of the loop of this server."""
+        if self.args.pp_size > 1:
+            return PipelineLoop(self).step
+        if self.args.pdmux:
+            return MultiplexLoop(self).step
+        return self.step_overlap if self.args.overlap else self.step_normal
+
     @property
     def idle(self) -> bool:
         """Whether everything that was asked for is done and processed."""
@@ -104,6 +124,8 @@ class Scheduler:
     def receive(self) -> None:
         """Take in the requests that arrive now."""
         self.waiting.extend(req for req in self.asked if req.ask.arrives == self.iteration)
+        if self.prebuilt is not None:
+            self.prebuilt.process_decode_queue()
 
     def step_normal(self) -> None:
         """One iteration without overlap: everything on S, results at once."""
@@ -134,11 +156,11 @@ class Scheduler:
 
     def run_batch(self, batch: ScheduleBatch) -> GenerationBatchResult:
         """Launch a batch: resolve, isolate, forward, publish, stash, copy."""
-        if batch.forward_mode is ForwardMode.PREBUILT:
-            return self.policy.run_prebuilt(batch)
-        overlap, F, has = self.args.overlap, self.streams.F, self.args.has  # noqa: N806
-        with self.device.on(F if overlap else self.streams.S):
-            if overlap and not has(Bug.NO_SEAM):
+        if batch.forward_mode is ForwardMode.PREBUILT and self.prebuilt is not None:
+            return self.prebuilt.run_batch()
+        apart, F, has = self.args.forward_apart, self.streams.F, self.args.has  # noqa: N806
+        with self.device.on(F if apart else self.streams.S):
+            if apart and not has(Bug.NO_SEAM):
                 F.wait_stream(self.streams.S)
             if not has(Bug.RESTAGE):
                 self.resolve_forward_inputs(batch)
@@ -164,7 +186,7 @@ class Scheduler:
                 ids = staged.to(self.device.name, non_blocking=True)
         if batch.mix_running_indices is not None:
             indices, batch.mix_running_indices = batch.mix_running_indices, None
-            if not self.args.has(Bug.MIX_RUNNING_LIFETIME) and self.args.overlap:
+            if not self.args.has(Bug.MIX_RUNNING_LIFETIME) and self.args.forward_apart:
                 indices.record_stream(self.streams.F)
             decoding = relay.gather_tokens(batch, indices, batch.decoding_reqs)
             with streamsan.named("input_ids"):
@@ -180,6 +202,8 @@ class Scheduler:
             return batch.spec_info.bonus
         if self.args.sentinels:
             return self.future_map.resolve_future(batch)
+        if batch.input_ids is not None:
+            return batch.input_ids
         return self.future_map.gather_tokens(batch, batch.req_pool_indices, len(batch.reqs))
 
     @contextmanager
@@ -205,6 +229,8 @@ class Scheduler:
 
     def forward(self, batch: ScheduleBatch) -> GenerationBatchResult:
         """Call the worker."""
+        if batch.forward_mode is ForwardMode.IDLE:
+            return forward_idle(batch, self.publisher(batch))
         if batch.reqs and batch.reqs[0].ask.embedding:
             return self.worker.forward_batch_embedding(batch)
         return self.worker.forward_batch_generation(batch, self.publisher(batch))

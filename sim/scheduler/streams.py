@@ -54,12 +54,16 @@ class Device:
         with streamsan.named(name):
             return torch.zeros(shape, dtype=dtype, device=self.name)
 
-    def pinned(self, name: str, values: list[int], dtype: torch.dtype = torch.int64) -> torch.Tensor:
+    def pinned(
+        self, name: str, values: list[int], dtype: torch.dtype = torch.int64
+    ) -> torch.Tensor:
         """Make a pinned tensor of values."""
         with streamsan.named(name):
             return torch.tensor(values, dtype=dtype, pin_memory=True)
 
-    def upload(self, name: str, values: list[int], dtype: torch.dtype = torch.int64) -> torch.Tensor:
+    def upload(
+        self, name: str, values: list[int], dtype: torch.dtype = torch.int64
+    ) -> torch.Tensor:
         """Upload values by way of a pinned temporary; the host does not wait (R38)."""
         staging = self.pinned(f"{name}_cpu", values, dtype)
         with streamsan.named(name):

@@ -85,7 +85,7 @@ SCENARIOS = (
         "penalty_none",
         "Penalties are taken from the batch's input ids, which are None while it is scheduled.",
         "B1, #25945",
-        _E3.but(overlap=False), with_all(TWO, frequency_penalty=2.0),
+        _E3.but(overlap=False), with_all(TWO, frequency_penalty=30.0),
         _E3.but(Bug.PENALTY_NONE, overlap=False),
         (Expect("SO701", "input_ids", "input_ids"),), wrong="always",
     ),
@@ -93,7 +93,7 @@ SCENARIOS = (
         "penalty_blocking",
         "The latest tokens are uploaded by a blocking copy on the schedule stream.",
         "B5, path l",
-        _E3, with_all(TWO, frequency_penalty=2.0), _E3.but(Bug.PENALTY_BLOCKING),
+        _E3, with_all(TWO, frequency_penalty=30.0), _E3.but(Bug.PENALTY_BLOCKING),
         (Expect("SO401", "", "penalty_tokens@S"),), wrong="time",
     ),
     Scenario(

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import gc
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from streamsan.sim.scheduler.config import ServerArgs
 from streamsan.sim.scheduler.reference import generate
 from streamsan.sim.scheduler.requests import Ask, Req
 from streamsan.sim.scheduler.scheduler import Scheduler
-from streamsan.traces import Trace
+from streamsan.traces import Trace, load
+from streamsan.traces.errors import UsageError
 
 Outcome = dict[str, Any]
-"""What came of a run, by name: tokens and values of each request, and the relay's buffers."""
+"""What came of a run, by name: what each request got, what the host saw, what kernels read."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,46 @@ def play(
     if not sim.is_installed():
         sim.install()
     gc.collect()  # what an earlier run left would be freed somewhere in this one's record
-    asks = tuple(asks if steps is None else (replace(ask, new_tokens=steps) for ask in asks))
-    with _quiet_collector(), sim.session(policy, record=record) as run:
+    asks = _shortened(asks, steps)
+    from streamsan.sim.device.declared import watching
+
+    with _quiet_collector(), watching() as seen, sim.session(policy, record=record) as run:
         outcome, wrong = serve(args, asks, "simcuda")
+    for number, (name, values) in sorted(seen.items()):
+        outcome[f"what {name} read, kernel {number}"] = values
     return Played(outcome, wrong, run.trace, run.schedule)
+
+
+def play_on_cuda(
+    args: ServerArgs, asks: tuple[Ask, ...], *, steps: int | None = None, profile: bool = True
+) -> Played:
+    """Serve requests on the GPU, recorded.
+
+    Args:
+        args: what the scheduler is told.
+        asks: the requests.
+        steps: tokens for each request, instead of what it asks for.
+        profile: also take device times, and check that nothing was missed.
+
+    Raises:
+        UsageError: there is no CUDA device.
+    """
+    import torch
+
+    import streamsan
+
+    if not torch.cuda.is_available():
+        raise UsageError("there is no CUDA device here; leave out --device cuda")
+    asks = _shortened(asks, steps)
+    with tempfile.TemporaryDirectory(prefix="streamsan-") as folder:
+        path = str(Path(folder) / "scenario.trace.jsonl")
+        with streamsan.record(path, profile=profile):
+            outcome, wrong = serve(args, asks, "cuda")
+        return Played(outcome, wrong, load(path))
+
+
+def _shortened(asks: tuple[Ask, ...], steps: int | None) -> tuple[Ask, ...]:
+    return asks if steps is None else tuple(replace(ask, new_tokens=steps) for ask in asks)
 
 
 @contextmanager
@@ -86,7 +125,7 @@ def serve(args: ServerArgs, asks: tuple[Ask, ...], device: str) -> tuple[Outcome
 
 def _given(req: Req) -> list[Any]:
     numbers = [*req.input_logprobs, *req.output_logprobs, *req.embedding]
-    return [req.output_ids, [round(number, 9) for number in numbers]]
+    return [*req.output_ids, *(round(number, 9) for number in numbers)]
 
 
 def _wrong(args: ServerArgs, req: Req) -> str:

@@ -1,0 +1,109 @@
+"""The table of all scenarios: found, confirmed, silent."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamsan.commands.scenarios import Verdict, confirm, judge
+
+if TYPE_CHECKING:
+    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.scenario import Scenario
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scenario in the table.
+
+    Args:
+        name: of the scenario.
+        expected: rules that the buggy variant should give.
+        found: ``yes``, ``no: ...`` with what is missing or too much, or ``-`` for a control.
+        confirmed: what came out wrong, ``tokens`` or ``values``; ``cost`` where it is only slow.
+        evidence: the values, in words.
+        fixed: ``silent``, or what should not be there.
+        remaining: warnings and infos of the fixed variant, counted by rule.
+    """
+
+    name: str
+    expected: tuple[str, ...]
+    found: str
+    confirmed: str
+    evidence: str
+    fixed: str
+    remaining: Mapping[str, int]
+
+    @property
+    def good(self) -> bool:
+        """Whether all is as it should be."""
+        return self.found in {"yes", "-"} and self.confirmed != "no" and self.fixed == "silent"
+
+
+def row_of(
+    scenario: Scenario, played: Mapping[bool, Played], steps: int | None, device: str
+) -> Row:
+    """Judge both variants of a scenario; confirm on the simulated device."""
+    fixed = judge(scenario, played[False], "fixed")
+    expected = tuple(dict.fromkeys(each.rule for each in scenario.expect))
+    found, confirmed, evidence = "-", "-", ""
+    if True in played:
+        buggy = judge(scenario, played[True], "buggy")
+        found = _found(buggy)
+        confirmed = "cost" if scenario.wrong == "time" else "no"
+        if scenario.wrong != "time" and (device == "simcuda" or played[True].wrong):
+            evidence = confirm(scenario, played[True], steps) or ""
+            confirmed = evidence.split(",")[0] or "no"
+    remaining = Counter(f.rule for f in fixed.findings if f.severity != "error")
+    silent = _silent(fixed)
+    return Row(scenario.name, expected, found, confirmed, evidence, silent, dict(remaining))
+
+
+def _found(verdict: Verdict) -> str:
+    if verdict.good:
+        return "yes"
+    extra = [f"also {each.rule} {each.message}" for each in verdict.extra]
+    return "no: " + "; ".join([*(f"no {each}" for each in verdict.missing), *extra])
+
+
+def _silent(verdict: Verdict) -> str:
+    errors = [
+        f"{each.rule} {each.message}" for each in verdict.findings if each.severity == "error"
+    ]
+    return "; ".join([*errors, *verdict.wrong]) or "silent"
+
+
+def heading() -> str:
+    """Give the table's first line."""
+    return f"{'scenario':<28}{'expected':<22}{'found':<7}{'confirmed':<11}fixed variant\n"
+
+
+def line(row: Row) -> str:
+    """Give a line of the table."""
+    remaining = " ".join(f"{rule} x{count}" for rule, count in sorted(row.remaining.items()))
+    fixed = row.fixed + (f" (true warnings: {remaining})" if remaining else "")
+    expected = " ".join(row.expected) or "-"
+    return f"{row.name:<28}{expected:<22}{row.found:<7}{row.confirmed:<11}{fixed}\n"
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """Give the last line."""
+    pairs = [row for row in rows if row.found != "-"]
+    races = [row for row in pairs if row.confirmed != "cost"]
+    good = sum(row.fixed == "silent" for row in rows)
+    found = sum(row.found == "yes" for row in pairs)
+    confirmed = sum(row.confirmed != "no" for row in races)
+    return (
+        f"\n{found} of {len(pairs)} bugs found, {confirmed} of {len(races)} hazards confirmed, "
+        f"{good} of {len(rows)} correct programs silent.\n"
+    )
+
+
+def write_rows(folder: str, rows: Sequence[Row]) -> None:
+    """Keep the table as ``matrix.json``."""
+    path = Path(folder) / "matrix.json"
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
