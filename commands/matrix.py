@@ -56,8 +56,9 @@ def row_of(
         found = _found(buggy)
         confirmed = "cost" if scenario.wrong == "time" else "no"
         if scenario.wrong != "time" and (device == "simcuda" or played[True].wrong):
-            evidence = confirm(scenario, played[True], steps) or ""
-            confirmed = evidence.split(",")[0] or "no"
+            shown = confirm(scenario, played[True], steps)
+            if shown is not None:
+                confirmed, evidence = shown.kind, str(shown)
     remaining = Counter(f.rule for f in fixed.findings if f.severity != "error")
     silent = _silent(fixed)
     return Row(scenario.name, expected, found, confirmed, evidence, silent, dict(remaining))

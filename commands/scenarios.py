@@ -32,7 +32,6 @@ class Verdict:
         findings: all of them.
         missing: what the buggy variant should have given, in words.
         extra: errors that nobody expects.
-        evidence: how the hazard was confirmed; None where it was not.
         wrong: requests whose tokens are not the oracle's, in words.
     """
 
@@ -41,13 +40,31 @@ class Verdict:
     findings: tuple[Finding, ...]
     missing: tuple[str, ...] = ()
     extra: tuple[Finding, ...] = ()
-    evidence: str | None = None
     wrong: tuple[str, ...] = ()
 
     @property
     def good(self) -> bool:
         """Whether it is as the scenario says."""
         return not (self.missing or self.extra) and (self.variant == "buggy" or not self.wrong)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a bug shows.
+
+    Args:
+        kind: ``tokens`` or ``values`` that come out wrong.
+        told: which, in words.
+        op: the op that was held back; None where every run is wrong.
+    """
+
+    kind: str
+    told: str
+    op: int | None = None
+
+    def __str__(self) -> str:
+        when = "in every run" if self.op is None else f"with op {self.op} held back"
+        return f"wrong {self.kind} {when}: {self.told}"
 
 
 def label(trace: Trace, op: int) -> str:
@@ -100,7 +117,7 @@ def judge(scenario: Scenario, played: Played, variant: str) -> Verdict:
             left.remove(found)
     known = {each.rule for each in expected} | set(scenario.allow if variant == "buggy" else ())
     errors = tuple(f for f in left if f.severity == "error" and f.rule not in known)
-    return Verdict(scenario.name, variant, findings, tuple(missing), errors, None, played.wrong)
+    return Verdict(scenario.name, variant, findings, tuple(missing), errors, played.wrong)
 
 
 def pairs_of(scenario: Scenario, trace: Trace) -> Iterable[tuple[Expect, Finding]]:
@@ -111,7 +128,7 @@ def pairs_of(scenario: Scenario, trace: Trace) -> Iterable[tuple[Expect, Finding
                 yield expect, finding
 
 
-def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> str | None:
+def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> Evidence | None:
     """Say how the bug shows: in wrong tokens always, or in a directed run of the program.
 
     In the directed run the first op of a pair is held back as long as is legal. Tokens that come
@@ -120,7 +137,7 @@ def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> str
     from streamsan.sim.scheduler.scenarios.play import difference, play
 
     if played.wrong:
-        return f"tokens, always: {played.wrong[0]}"
+        return Evidence("tokens", played.wrong[0])
     if scenario.buggy is None or played.trace is None:
         return None
     value = None
@@ -130,7 +147,7 @@ def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> str
                     record=False)  # fmt: skip
         told = difference(held.outcome, played.outcome)
         if told is not None and told.startswith("request"):
-            return f"tokens, op {op} held back: {told}"
+            return Evidence("tokens", told, op)
         if told is not None and value is None:
-            value = f"values, op {op} held back: {told}"
+            value = Evidence("values", told, op)
     return value

@@ -43,7 +43,7 @@ def _add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, default=DEVICES[0],
                         help="the simulated device (default), or a GPU")  # fmt: skip
     parser.add_argument("--steps", type=positive, metavar="N",
-                        help="tokens for each request, instead of what the scenario asks for")  # fmt: skip
+                        help="tokens for each request, not what the scenario asks for")  # fmt: skip
 
 
 def _run(arguments: argparse.Namespace) -> int:

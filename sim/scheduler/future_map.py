@@ -128,7 +128,7 @@ class FutureMap:
                 )  # fmt: skip
 
     def gather_tokens(self, batch: ScheduleBatch, indices: torch.Tensor, reqs: int) -> torch.Tensor:
-        """Take the tokens of the first ``reqs`` of the last rows of a batch, on the current stream."""
+        """Take the tokens of the last ``reqs`` requests of a batch, on the current stream."""
         rows = batch.rows[len(batch.rows) - reqs :]
         taken = self.device.empty("input_ids", len(rows))
         buffer = self.output_tokens_buf

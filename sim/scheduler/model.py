@@ -56,7 +56,8 @@ def make_model(context: int) -> Model:
     generator = torch.Generator().manual_seed(_SEED)
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64) / shape[0] ** 0.5
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return drawn.div(shape[0] ** 0.5)
 
     layers = [
         Layer(draw(WIDTH, 3 * WIDTH), _MIXING * draw(WIDTH, WIDTH), draw(WIDTH, _INNER),
@@ -105,8 +106,8 @@ def attend(  # noqa: PLR0917 - a kernel takes what it takes
         positions: the position of each token; it sees those up to itself.
         window: how many of them at most.
     """
-    query, key_value = (states @ weights.qkv).split([WIDTH, 2 * WIDTH], -1)
-    kv[locations] = key_value
+    projected = states @ weights.qkv
+    query, kv[locations] = projected[:, :WIDTH], projected[:, WIDTH:]
     keys, values = kv[pages[owners]].chunk(2, -1)
     scores = torch.einsum("tw,tpw->tp", query, keys) / WIDTH**0.5
     scores = scores.masked_fill(~visible(positions, pages.shape[1], window), float("-inf"))

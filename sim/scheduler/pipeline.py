@@ -8,7 +8,7 @@ reads the tables of this rank's forward pass, where a real one builds the same f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -98,17 +98,22 @@ class Flight:
     wire: torch.Tensor | None = None
     pp_outputs: torch.Tensor | None = None
     next_token_ids: torch.Tensor | None = None
+    kept: list[Any] = field(default_factory=list)
     outputs_ready: Any = None
 
 
 @dataclass
 class Microbatch:
-    """What one of the two microbatches has of the scheduler's state."""
+    """What one of the two microbatches has of the scheduler's state.
+
+    ``landed`` keeps the memory of its last flight for one more, as ``batch_record_buf`` does.
+    """
 
     running: ScheduleBatch
     last_batch: ScheduleBatch | None = None
     chunked: Req | None = None
     flight: Flight | None = None
+    landed: Flight | None = None
 
 
 class PipelineLoop:
@@ -127,6 +132,7 @@ class PipelineLoop:
         here = self.mbs[scheduler.iteration % len(self.mbs)]
         other = self.mbs[(scheduler.iteration + 1) % len(self.mbs)]
         batch = self._get_next_batch_to_run(here)
+        here.landed = here.flight
         here.flight = None if batch is None else self._launch_batch(batch)
         other.last_batch = None
         if other.flight is not None:
@@ -144,11 +150,12 @@ class PipelineLoop:
         return batch
 
     def _launch_batch(self, batch: ScheduleBatch) -> Flight:
+        kept = list(vars(batch).values())
         result = self.scheduler.run_batch(batch)
         with self.device.on(self.streams.F):
             launch_event = self.device.event("launch_event")
             launch_event.record()
-        return Flight(batch, result, launch_event)
+        return Flight(batch, result, launch_event, kept=kept)
 
     def _send(self, flight: Flight) -> None:
         """Send the hidden states to the peer, on S, behind the forward pass."""

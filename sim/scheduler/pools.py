@@ -16,7 +16,6 @@ import streamsan
 from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.streams import Device
 
-
 _PADDING = 2.0
 """What slot 0 holds: a page table that points there by mistake must show in the tokens."""
 

@@ -25,11 +25,7 @@ def process_batch_result(
     """
     if result.copy_done is not None and not scheduler.args.has(Bug.COPY_DONE_MISSING):
         result.copy_done.synchronize()
-    if result.embeddings is not None:
-        for req, values in zip(batch.reqs, result.embeddings.tolist(), strict=True):
-            req.embedding = values
-            scheduler.policy.release(req)
-        return
+    _take_embeddings(scheduler, batch, result)
     if result.next_token_ids is None:
         return
     read = result.next_token_ids.tolist()
@@ -45,12 +41,8 @@ def process_batch_result(
         _append(req, tokens)
         if logprobs and req.ask.logprobs:
             req.output_logprobs.append(logprobs[i])
-        if batch.return_hidden_states and req.ask.hidden_states:
-            _take_hidden_states(req, result.logits_output.hidden_states, i)
-        if req.finished:
-            scheduler.policy.release(req)
-        else:
-            _keep(scheduler, batch, req, i)
+        _take_hidden_states(batch, req, result.logits_output.hidden_states, i)
+        _settle(scheduler, batch, req, i)
 
 
 def _tokens(
@@ -68,6 +60,16 @@ def _tokens(
     return [tokens[i * count : i * count + more] for i, more in enumerate(accepted)]
 
 
+def _take_embeddings(
+    scheduler: Scheduler, batch: ScheduleBatch, result: GenerationBatchResult
+) -> None:
+    if result.embeddings is None:
+        return
+    for req, values in zip(batch.reqs, result.embeddings.tolist(), strict=True):
+        req.embedding = values
+        scheduler.policy.release(req)
+
+
 def _append(req: Req, tokens: list[int]) -> None:
     room = req.ask.new_tokens - len(req.output_ids)
     req.output_ids += tokens[:room]
@@ -81,9 +83,18 @@ def _take_input_logprobs(batch: ScheduleBatch, values: list[float]) -> None:
         start += length - 1
 
 
-def _take_hidden_states(req: Req, states: torch.Tensor | None, place: int) -> None:
-    if states is not None:
+def _take_hidden_states(
+    batch: ScheduleBatch, req: Req, states: torch.Tensor | None, place: int
+) -> None:
+    if batch.return_hidden_states and req.ask.hidden_states and states is not None:
         req.hidden_states.append(states[place].cpu().tolist())
+
+
+def _settle(scheduler: Scheduler, batch: ScheduleBatch, req: Req, place: int) -> None:
+    if req.finished:
+        scheduler.policy.release(req)
+    else:
+        _keep(scheduler, batch, req, place)
 
 
 def _keep(scheduler: Scheduler, batch: ScheduleBatch, req: Req, place: int) -> None:

@@ -162,7 +162,8 @@ class ModelRunner:
         streamsan.kernel(
             f"layer{layer}", attend, states, weights, pool, *tables, metadata.owners,
             metadata.positions, window,
-            reads=[states, *weights, *tables, metadata.owners, metadata.positions, *parts(pool, seen)],
+            reads=[states, *weights, *tables, metadata.owners, metadata.positions,
+                   *parts(pool, seen)],
             writes=[states, *parts(pool, written)],
         )  # fmt: skip
 

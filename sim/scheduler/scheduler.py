@@ -106,6 +106,8 @@ class Scheduler:
                 if self.iteration > _PATIENCE:
                     raise RuntimeError("the scheduler makes no progress")
             self.streams.S.wait_stream(self.streams.F)
+            if self.args.pp_size > 1:
+                self.device.synchronize()  # the peer, too
         return self.asked
 
     def event_loop(self) -> Callable[[], None]:
