@@ -13,15 +13,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from streamsan.checkers import Finding, check
+    from streamsan.checkers import Finding
+    from streamsan.checkers.scope import HazardError, check
     from streamsan.traces import Trace, load
     from streamsan.traces.order import HappensBefore
     from streamsan.traces.recorder.annotate import kernel, mark, named, region
+    from streamsan.traces.recorder.record import Recording, record
     from streamsan.traces.recorder.slots import Slot, slot
 
 __all__ = [
-    "Finding", "HappensBefore", "Slot", "Trace", "__version__", "check", "kernel", "load", "mark",
-    "named", "region", "slot",
+    "Finding", "HappensBefore", "HazardError", "Recording", "Slot", "Trace", "__version__", "check",
+    "kernel", "load", "mark", "named", "record", "region", "slot",
 ]  # fmt: skip
 
 __version__ = "0.1.0"
@@ -30,9 +32,10 @@ _HOMES = {
     "Finding": "streamsan.checkers",
     "HappensBefore": "streamsan.traces.order",
     "Trace": "streamsan.traces",
-    "check": "streamsan.checkers",
+    **dict.fromkeys(("HazardError", "check"), "streamsan.checkers.scope"),
     "load": "streamsan.traces",
     **dict.fromkeys(("kernel", "mark", "named", "region"), "streamsan.traces.recorder.annotate"),
+    **dict.fromkeys(("Recording", "record"), "streamsan.traces.recorder.record"),
     **dict.fromkeys(("Slot", "slot"), "streamsan.traces.recorder.slots"),
 }
 

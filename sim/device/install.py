@@ -15,6 +15,7 @@ from streamsan.sim.device import (
     factories,
     module,
     patches,
+    recording,
     threads,
 )
 from streamsan.sim.device.errors import SimulationError
@@ -84,6 +85,7 @@ def _register() -> None:
     threads.watch()
     backward.follow_streams()
     declared.listen()
+    recording.offer()
     _befriend()
 
 

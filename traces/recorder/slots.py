@@ -24,6 +24,7 @@ from streamsan.traces import ops as o
 from streamsan.traces.recorder.sink import active
 
 _HANDLES = "_streamsan_slots"
+_MISSING: Any = object()
 _NUMBERS: dict[str, count[int]] = {}
 _TESTS = ("POP_JUMP_IF_NONE", "POP_JUMP_IF_NOT_NONE", "POP_JUMP_FORWARD_IF_NONE",
           "POP_JUMP_FORWARD_IF_NOT_NONE", "POP_JUMP_BACKWARD_IF_NONE",
@@ -118,17 +119,19 @@ def slot(owner: object, field: str, *, once: bool = False, name: str | None = No
     handle = Slot(name or _default_name(owner, field), once=once)
     if active() is None:
         return handle
+    kind: Any = type(owner)
+    watched: Any = owner
     try:
         attributes = vars(owner)
-        owner.__class__ = _watching(type(owner), field)  # type: ignore[assignment]
+        watched.__class__ = _watching(kind, field)
     except TypeError:
-        kind = type(owner).__name__
         raise TypeError(
-            f"the attributes of a {kind} cannot be watched: use streamsan.Slot"
+            f"the attributes of a {kind.__name__} cannot be watched: use streamsan.Slot"
         ) from None
     attributes[_HANDLES] = {**handles, field: handle}
-    if field in attributes:
-        handle.assigned(attributes[field])
+    present = attributes.get(field, getattr(kind, field, _MISSING))
+    if present is not _MISSING:
+        handle.assigned(present)
     return handle
 
 
@@ -142,11 +145,12 @@ def _watching(kind: type, field: str) -> type:
     """Make the subclass whose attribute is watched; it goes by the name of the class."""
 
     def get(owner: Any) -> Any:
-        try:
-            value = vars(owner)[field]
-        except KeyError:
-            raise AttributeError(f"{kind.__name__!r} object has no attribute {field!r}") from None
-        frame = sys._getframe(1)  # noqa: SLF001 - the caller's next instruction tells a test
+        value = vars(owner).get(field, _MISSING)
+        if value is _MISSING:  # a default of the class
+            value = getattr(kind, field, _MISSING)
+        if value is _MISSING:
+            raise AttributeError(f"{kind.__name__!r} object has no attribute {field!r}")
+        frame = sys._getframe(1)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
         handle = _handle(owner, field)
         if handle is not None and not _is_test(frame.f_code, frame.f_lasti):
             handle.used(value)
