@@ -10,7 +10,7 @@ from test_litmus import PROGRAMS, raced, trace_of
 
 from streamsan.sim.machine import (
     ScheduleError,
-    circle,
+    circles,
     compile_trace,
     confirm,
     describe,
@@ -23,7 +23,8 @@ from streamsan.sim.machine import (
     replay,
     run_held,
 )
-from streamsan.sim.machine.program import BEFORE, MIXED, half
+from streamsan.sim.machine.program import BEFORE, MIXED, UNINITIALISED, half
+from streamsan.sim.machine.stuck import in_a_circle
 from streamsan.traces import load
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.text import parse
@@ -122,8 +123,14 @@ def test_a_circle_of_waits_is_shown() -> None:
     (end,) = found.found
 
     assert {each.op for each in end.outcome.stuck} >= {0, 2, 4, 5}
-    assert {each.op for each in circle(end.outcome.stuck)} == {4, 5}
-    assert "op 0 on a waits for ever" in describe(found.program, end.outcome)
+    assert [[each.op for each in c] for c in circles(end.outcome.stuck)] == [[0, 2], [4, 5]]
+    assert in_a_circle(found.program, circles(end.outcome.stuck)[1]) == [
+        "op 4 on c waits for host:main, which is at op 5",
+        "op 5 on host:main waits for c, which is at op 4",
+    ]
+    assert "op 0 on a waits for ever, for the value at x from b" in describe(
+        found.program, end.outcome
+    )
 
 
 # --- exploration
@@ -143,7 +150,7 @@ def test_reduction_loses_no_outcome() -> None:
 
 @pytest.mark.parametrize("bound", [0, 5])
 def test_a_bound_that_was_hit_is_told(bound: int) -> None:
-    found = explore(parse(RACE), max_states=bound)
+    found = explore(parse(f"{RACE}; s3: launch r=a; s4: launch r=a"), max_states=bound)
 
     assert not found.complete
     assert found.found
@@ -168,6 +175,22 @@ def test_random_and_pct_runs_find_what_exhaustive_search_finds() -> None:
     assert len(explore_pct(trace, depth=1, runs=50).found) == 2
     with pytest.raises(ValueError, match="at least 1"):
         explore_pct(trace, depth=0)
+
+
+def test_a_join_before_the_start_of_a_thread_that_only_launches_hangs() -> None:
+    # seed 236797 of the agreement: the order saw the circle, the machine did not
+    found = explore(parse("T/s: launch w=a; thread_join T; thread_start T"))
+
+    assert [each.op for each in found.found[0].outcome.stuck] == [0, 1]
+
+
+def test_what_a_former_tenant_left_is_uninitialised_to_the_next() -> None:
+    # seed 156963 of the agreement: T2's write was seen or not, by whether the address came again
+    first = "malloc m 32 pageable address=B; T2: write m; T2/b: free_async m\n"
+    text = first + "s: malloc_async n 32 address=B"
+    found = explore(parse(f"{text}; s: launch r=n"))
+
+    assert seen(found, 4) == {(UNINITIALISED,)}
 
 
 def test_a_held_op_comes_last() -> None:
@@ -218,8 +241,11 @@ def test_a_witness_agrees_up_to_the_race_and_then_differs() -> None:
     assert witness is not None
     assert (witness.reader, witness.got) == (3, (2, 0))
     one, other = (s.rsplit(":", 1)[1] for s in witness.schedules)
-    assert (one, other) == ("a4c2", "a2c2a2")
-    assert set(witness.to_json()) == {"schedules", "reader", "got"}
+    assert (one, other) == ("(a1)a2c2", "(a1)c2a2")
+    assert witness.to_json() == {
+        "schedules": list(witness.schedules), "reader": 3, "got": [2, 0],
+        "words": ["what op 2 wrote", "what op 0 wrote"],
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -228,7 +254,7 @@ def test_a_witness_agrees_up_to_the_race_and_then_differs() -> None:
         ("s: launch w=a; s: launch r=a", (0, 1), "op 1 waits for op 0 in every schedule"),
         ("s: launch r=a; t: launch r=a", (0, 1), "no conflicting accesses"),
         ("s: launch w=a; t: wait_value x 1; t: launch r=a", (0, 2), "op 2 never runs"),
-        ("malloc h 8 pageable; write h; free h; s: launch r=h", (2, 3), "in every schedule op 3"),
+        ("malloc h 8 pageable; free h; free h", (1, 2), "op 2 frees again what op 1"),
     ],
 )
 def test_a_pair_without_a_witness_says_why(text: str, ops: tuple[int, int], reason: str) -> None:
@@ -293,11 +319,7 @@ def test_every_hazard_that_a_litmus_program_expects_has_a_witness() -> None:
     results = [confirm_expected(trace_of(program), program) for program in PROGRAMS.values()]
 
     assert sum(confirmed for confirmed, _ in results) > 95
-    assert sorted(reason for _, missing in results for reason in missing) == [
-        # SO204 and SO206: no schedule avoids them
-        "in every schedule op 3 finds the memory that op 2 changed",
-        "the two ops have no conflicting accesses of memory",
-    ]
+    assert [reason for _, missing in results for reason in missing] == []
 
 
 def test_every_case_is_confirmed_or_has_one_outcome() -> None:
@@ -313,5 +335,5 @@ def test_every_case_is_confirmed_or_has_one_outcome() -> None:
             assert (found.complete, len(found.found)) == (True, 1), entry["trace"]
             fixed += 1
 
-    assert missing == ["in every schedule op 10 finds the memory that op 7 changed"]  # SO204
+    assert missing == []
     assert (confirmed, fixed) >= (90, 130)

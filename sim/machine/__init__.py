@@ -12,15 +12,16 @@ judge the other. What it does not model stands in ``issue.py``::
 from streamsan.sim.machine.directed import run_held
 from streamsan.sim.machine.explore import Exploration, Found, explore
 from streamsan.sim.machine.issue import compile_trace
-from streamsan.sim.machine.outcome import Outcome, circle, describe, outcome_of
+from streamsan.sim.machine.outcome import Outcome, describe, outcome_of
 from streamsan.sim.machine.pairs import both_ways, races
 from streamsan.sim.machine.program import Program
 from streamsan.sim.machine.sample import explore_pct, explore_random
 from streamsan.sim.machine.schedule import ScheduleError, replay
-from streamsan.sim.machine.witness import Verdict, Witness, confirm, judge
+from streamsan.sim.machine.stuck import circles
+from streamsan.sim.machine.witness import Judge, Verdict, Witness, confirm, judge
 
 __all__ = [
-    "Exploration", "Found", "Outcome", "Program", "ScheduleError", "Verdict", "Witness",
-    "both_ways", "circle", "compile_trace", "confirm", "describe", "explore", "explore_pct",
+    "Exploration", "Found", "Judge", "Outcome", "Program", "ScheduleError", "Verdict", "Witness",
+    "both_ways", "circles", "compile_trace", "confirm", "describe", "explore", "explore_pct",
     "explore_random", "judge", "outcome_of", "races", "replay", "run_held",
 ]  # fmt: skip

@@ -63,6 +63,7 @@ def _launch_nodes(
         line = draft.add_line(f"node {turn} of {begin.op}", LineKind.NODE)
         guards = [begin.done, *(done[k] for k in after if k < turn)]
         action = draft.act(line, begin.op, guards)
+        action.node = turn
         draft.touch(action, capture, accesses)
         done.append(action.done)
     return draft.act(begin.line, begin.op, done)

@@ -1,85 +1,15 @@
-"""Directed runs: hold some actions back, run all else, and see whether another still comes.
-
-Nothing is disabled once it is enabled, so holding back is exact: an action that does not come
-while another is held waits for it in every run. No search is needed, whatever the trace's size.
-"""
+"""Directed runs: one op is held back as long as is legal, and all else runs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
-
 from streamsan.sim.machine.issue import compile_trace
 from streamsan.sim.machine.outcome import Outcome, outcome_of
-from streamsan.sim.machine.program import Action, Program
-from streamsan.sim.machine.reduce import Place, actions
+from streamsan.sim.machine.program import actions
+from streamsan.sim.machine.reach import hold, stages, steps_of
+from streamsan.sim.machine.reach import run as take
 from streamsan.sim.machine.schedule import run_on, write
-from streamsan.sim.machine.state import initial, step
 from streamsan.traces.model import Trace
 from streamsan.traces.ops import Semantics
-
-
-class Reach(NamedTuple):
-    """How far each line comes, and the actions in an order in which they can run."""
-
-    counts: tuple[int, ...]
-    order: tuple[Place, ...]
-
-    def has(self, place: Place) -> bool:
-        """Whether an action is among those that come."""
-        return self.counts[place.line] > place.turn
-
-
-class Held:
-    """A run by whole actions that leaves some out; lines are woken when what they need is there."""
-
-    def __init__(self, program: Program, held: Collection[Place]) -> None:
-        """Start with nothing run."""
-        self.program, self.held = program, frozenset(held)
-        self.counts = [0] * len(program.lines)
-        self.values = [0] * len(program.addresses)
-        self.order: list[Place] = []
-        self.ready = list(range(len(program.lines)))[::-1]
-        self.asleep: dict[int, list[int]] = {}
-        self.asleep_on: dict[int, list[int]] = {}
-
-    def run(self) -> Reach:
-        """Run until nothing can go on."""
-        while self.ready:
-            self._advance(self.ready.pop())
-        return Reach(tuple(self.counts), tuple(self.order))
-
-    def _advance(self, line: int) -> None:
-        actions = self.program.lines[line].actions
-        while self.counts[line] < len(actions):
-            place = Place(line, self.counts[line])
-            if place in self.held or not self._may_run(line, actions[place.turn]):
-                return
-            self.order.append(place)
-            self.counts[line] += 1
-            self._store(actions[place.turn])
-            self.ready.extend(self.asleep.pop(line, ()))
-
-    def _may_run(self, line: int, action: Action) -> bool:
-        for other, count in action.guards:
-            if self.counts[other] < count:
-                self.asleep.setdefault(other, []).append(line)
-                return False
-        if action.want is not None and self.values[action.want[0]] < action.want[1]:
-            self.asleep_on.setdefault(action.want[0], []).append(line)
-            return False
-        return True
-
-    def _store(self, action: Action) -> None:
-        if action.store is not None:
-            address, value = action.store
-            self.values[address] = max(self.values[address], value)
-            self.ready.extend(self.asleep_on.pop(address, ()))
-
-
-def hold(program: Program, held: Collection[Place]) -> Reach:
-    """Run all that can run while some actions are held back, and with them all that needs them."""
-    return Held(program, held).run()
 
 
 def run_held(trace: Trace, op: int, semantics: Semantics | None = None) -> tuple[Outcome, str]:
@@ -92,45 +22,6 @@ def run_held(trace: Trace, op: int, semantics: Semantics | None = None) -> tuple
         raise IndexError(f"the trace has no op {op}")
     program = compile_trace(trace, semantics)
     mine = [place for place, action in actions(program) if action.op == op and action.touches]
-    state, steps = initial(program), []
-    for place in hold(program, mine).order:
-        split = program.lines[place.line].actions[place.turn].split
-        for _ in range(2 if split else 1):
-            state = step(program, state, place.line)
-            steps.append(place.line)
-    state = run_on(program, state, steps)
-    return outcome_of(program, state), write(program, steps)
-
-
-def needed(program: Program, reach: Reach, wanted: Collection[Place]) -> list[Place]:
-    """Give the part of a run that some actions need to come about, in the run's order.
-
-    ``wanted`` themselves are left out; they have to be able to run at the end of the run.
-    """
-    stores: dict[int, list[tuple[int, Place]]] = {}
-    for place in reach.order:
-        store = program.lines[place.line].actions[place.turn].store
-        if store is not None:
-            stores.setdefault(store[0], []).append((store[1], place))
-    counts = [0] * len(program.lines)
-    todo = [place for w in wanted for place in _before(program, w, stores)]
-    while todo:
-        place = todo.pop()
-        for index in range(counts[place.line], place.turn + 1):
-            todo.extend(_before(program, Place(place.line, index), stores))
-        counts[place.line] = max(counts[place.line], place.turn + 1)
-    return [place for place in reach.order if place.turn < counts[place.line]]
-
-
-def _before(
-    program: Program, place: Place, stores: dict[int, list[tuple[int, Place]]]
-) -> list[Place]:
-    """Give the actions that this one waits for at once: of a value, the first that meets it."""
-    action = program.lines[place.line].actions[place.turn]
-    found = [Place(line, count - 1) for line, count in action.guards]
-    if place.turn:
-        found.append(Place(place.line, place.turn - 1))
-    if action.want is not None:
-        address, value = action.want
-        found += [p for written, p in stores.get(address, ()) if written >= value][:1]
-    return found
+    ahead = hold(program, mine).counts
+    state = run_on(program, take(program, steps_of(program, stages(program, [ahead]))))
+    return outcome_of(program, state), write(program, (), [ahead])

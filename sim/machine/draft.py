@@ -46,6 +46,8 @@ class DraftAction:
     store: tuple[int, int] | None = None
     born: int = -1
     """The buffer that this action allocates."""
+    node: int = -1
+    """The node of a launch that this is."""
 
     @property
     def done(self) -> Guard:
@@ -78,6 +80,10 @@ class Draft:
         self.meetings: dict[tuple[str, int | None, int], list[DraftAction]] = {}
         self.arrivals: dict[tuple[str, int | None, str], int] = {}
         self.freed: set[int] = set()
+        self.ended: dict[int, tuple[int, Guard]] = {}
+        self.used_after: set[int] = set()
+        self.escapes_run = False
+        self.escapes: dict[int, list[Guard]] = {}
         for label in trace.streams.label:
             self.add_line(label, LineKind.STREAM)
 

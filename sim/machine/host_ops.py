@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamsan.sim.machine.draft import Draft, DraftAction
+from streamsan.sim.machine.draft import Draft, DraftAction, DraftTouch
 from streamsan.sim.machine.program import LineKind
 from streamsan.traces.ops import Kind
 
@@ -63,6 +63,21 @@ def host_access(draft: Draft, op: int) -> None:
             draft.agents[agent] = draft.add_line(f"agent:{agent}", LineKind.AGENT)
         action = draft.act(draft.agents[agent], op, [draft.tail(draft.thread(op))])
     draft.touch(action, op)
+
+
+def host_escape(draft: Draft, op: int) -> None:
+    """Detail 14: unseen, the host reads and writes the range at any time until its free."""
+    if not draft.escapes_run:
+        return
+    trace = draft.trace
+    line = draft.add_line(f"unseen host code of op {op}", LineKind.ESCAPE)
+    action = draft.act(line, op, [draft.tail(draft.thread(op))])
+    for access in range(int(trace.access_start[op]), int(trace.access_start[op + 1])):
+        buffer = int(trace.buffers.of_access[access])
+        place = (buffer, int(trace.access_range[access]))
+        for write in (False, True):
+            action.touches.append(DraftTouch(op, -1, buffer, place, write))
+        draft.escapes.setdefault(buffer, []).append(action.done)
 
 
 def host_func(draft: Draft, op: int) -> None:
@@ -128,7 +143,7 @@ TABLE = {
     Kind.EVENT_SYNCHRONIZE: event_synchronize, Kind.EVENT_QUERY: event_query,
     Kind.STREAM_SYNCHRONIZE: stream_synchronize, Kind.STREAM_QUERY: stream_query,
     Kind.DEVICE_SYNCHRONIZE: device_synchronize, Kind.HOST_READ: host_access,
-    Kind.HOST_WRITE: host_access, Kind.HOST_FUNC: host_func, Kind.HOST_TASK_SUBMIT: task_submit,
-    Kind.HOST_TASK_DONE: task_done, Kind.SIGNAL: signal, Kind.AWAIT: await_token,
-    Kind.THREAD_START: thread_start, Kind.THREAD_JOIN: thread_join,
+    Kind.HOST_WRITE: host_access, Kind.HOST_ESCAPE: host_escape, Kind.HOST_FUNC: host_func,
+    Kind.HOST_TASK_SUBMIT: task_submit, Kind.HOST_TASK_DONE: task_done, Kind.SIGNAL: signal,
+    Kind.AWAIT: await_token, Kind.THREAD_START: thread_start, Kind.THREAD_JOIN: thread_join,
 }  # fmt: skip

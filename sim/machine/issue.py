@@ -1,7 +1,9 @@
 """From a Trace to a Program: every op is issued once, in the order of the file.
 
-Not modelled: what host code may do after a ``host_escape``, and slots, regions and remarks, which
-touch nothing. An access after the free of its buffer's name is an access of the freed block.
+Slots of a program's fields have one value each, whatever the schedule (``slots.py``); regions and
+remarks touch nothing. An access after the free of its buffer's name is an access of the freed
+block, and meets its next owner. What host code may do unseen after a ``host_escape`` is run only
+where it is asked for.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from streamsan.sim.machine import device_ops, host_ops, memory_ops
+from streamsan.sim.machine.bind import bind_late
 from streamsan.sim.machine.cells import Memory, lay_out
 from streamsan.sim.machine.draft import Draft, DraftAction
-from streamsan.sim.machine.program import Action, Guard, Line, Program, Touch
+from streamsan.sim.machine.program import Action, Line, Program, Touch
 from streamsan.traces.model import Trace
-from streamsan.traces.ops import Kind, Semantics
+from streamsan.traces.ops import Semantics
 
 _TABLE = {**device_ops.TABLE, **host_ops.TABLE, **memory_ops.TABLE}
 """What each kind of op does; the others do nothing that another line could notice."""
@@ -25,6 +28,7 @@ def compile_trace(
     watch: Collection[int] | None = None,
     *,
     halves: bool = True,
+    escapes: bool = False,
 ) -> Program:
     """Make the program of a trace.
 
@@ -35,13 +39,29 @@ def compile_trace(
             where these do). All else runs without a value. None keeps all.
         halves: whether an op that touches memory can be caught half way. Without, every op is one
             step: no order is lost, but mixed values are, and there are far fewer states.
+        escapes: whether the host touches unseen what a ``host_escape`` names, at any time until
+            its free (detail 14). What rests on that is possible, never certain.
     """
+    return compile_draft(draft_of(trace, semantics, escapes=escapes), watch, halves=halves)
+
+
+def draft_of(trace: Trace, semantics: Semantics | None = None, *, escapes: bool = False) -> Draft:
+    """Issue every op of a trace once, in the order of the file."""
     draft = Draft(trace, trace.header.semantics if semantics is None else semantics)
+    draft.escapes_run = escapes
     for op, kind in enumerate(trace.kind.tolist()):
         action = _TABLE.get(kind)
         if action is not None:
             action(draft, op)
-    _bind_late(draft)
+    bind_late(draft)
+    return draft
+
+
+def compile_draft(
+    draft: Draft, watch: Collection[int] | None = None, *, halves: bool = True
+) -> Program:
+    """Make a program of a draft; a draft can be made into any number of them."""
+    trace = draft.trace
     kept = None if watch is None else _bases(draft, watch)
     touches = [t for _, _, actions in draft.lines for a in actions for t in a.touches]
     mine = [t for t in touches if kept is None or int(trace.buffers.base[t.buffer]) in kept]
@@ -66,74 +86,36 @@ def _bases(draft: Draft, watch: Collection[int]) -> set[int]:
     }
 
 
-def _bind_late(draft: Draft) -> None:
-    """Bind what could only be bound at the end of the file (R50, R51)."""
-    for action, token in draft.awaits:
-        later = [s for s in draft.signals.get(token, ()) if s.op > action.op]
-        if later:
-            action.guards.append(later[0].done)
-    for target, starts in draft.starts.items():
-        _bind_starts(draft, target, starts)
-    for action, target in draft.joins:
-        _bind_join(draft, action, target)
-    for arrivals in draft.meetings.values():
-        for arrival in arrivals:
-            meeting = draft.lines[arrival.line][2][arrival.index + 1]
-            meeting.guards.extend(other.done for other in arrivals if other is not arrival)
-
-
-def _bind_starts(draft: Draft, target: str, starts: list[DraftAction]) -> None:
-    """Hold a thread's work until its start; before its first start it does not run at all."""
-    line = draft.threads.get(target)
-    for turn, start in enumerate(starts):
-        if line == start.line:
-            continue
-        begins = -1 if turn == 0 else start.op
-        _after_start(draft, target, start.done, begins)
-
-
-def _after_start(draft: Draft, target: str, done: Guard, begins: int) -> None:
-    """Let the target's calls after op ``begins`` wait, those that only issue device work too."""
-    trace = draft.trace
-    for _, _, actions in draft.lines:
-        for action in actions:
-            mine = trace.names[int(trace.thread[action.op])] == target
-            if mine and action.op > begins and _carries_call(draft, action):
-                action.guards.append(done)
-
-
-def _carries_call(draft: Draft, action: DraftAction) -> bool:
-    """Whether an action comes after its own call: a record does not (section 7, point 5)."""
-    return int(draft.trace.kind[action.op]) != Kind.EVENT_RECORD
-
-
-def _bind_join(draft: Draft, join: DraftAction, target: str) -> None:
-    """Let a join wait for the target's actions up to its next start."""
-    line = draft.threads.get(target)
-    if line is None or line == join.line:
-        return
-    restart = next((s.op for s in draft.starts.get(target, ()) if s.op > join.op), None)
-    ahead = [a for a in draft.lines[line][2] if restart is None or a.op < restart]
-    if ahead:
-        join.guards.append(ahead[-1].done)
-
-
 def _finish(draft: Draft, memory: Memory, *, halves: bool) -> Program:
     """Freeze the lines, with their accesses as slots."""
     entries: list[Touch] = []
     places: dict[int, list[int]] = {}
+    nodes: list[tuple[int, int]] = []
     for index, reuse in enumerate(memory.reuses):
         places.setdefault(reuse.later, []).append(index)
     lines = tuple(
         Line(
-            label, kind, tuple(_action(a, memory, entries, places, halves=halves) for a in actions)
+            label,
+            kind,
+            tuple(
+                _action(a, memory, entries, places, _writer(draft, a, nodes), halves=halves)
+                for a in mine
+            ),
         )
-        for label, kind, actions in draft.lines
+        for label, kind, mine in draft.lines
     )
     return Program(
         draft.trace, lines, memory.slots, tuple(entries), memory.reuses,
-        tuple(draft.addresses), frozenset(draft.freed),
+        tuple(draft.addresses), frozenset(draft.freed - draft.used_after), tuple(nodes),
     )  # fmt: skip
+
+
+def _writer(draft: Draft, action: DraftAction, nodes: list[tuple[int, int]]) -> int:
+    """Tell the nodes of one launch apart: each writes a value of its own."""
+    if action.node < 0:
+        return action.op
+    nodes.append((action.op, action.node))
+    return len(draft.trace) + len(nodes) - 1
 
 
 def _action(
@@ -141,6 +123,7 @@ def _action(
     memory: Memory,
     entries: list[Touch],
     places: dict[int, list[int]],
+    writer: int,
     *,
     halves: bool,
 ) -> Action:
@@ -159,6 +142,7 @@ def _action(
         tuple(places.get(draft.born, ())) if draft.born >= 0 else (),
         # watched or not, so that a schedule is the same
         halves and any(t.place is not None for t in draft.touches),
+        writer,
     )  # fmt: skip
 
 

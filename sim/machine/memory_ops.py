@@ -7,7 +7,7 @@ So a use that may come after the free, or before a stream-ordered allocation, is
 from __future__ import annotations
 
 from streamsan.sim.machine.cells import is_stream_ordered
-from streamsan.sim.machine.draft import Draft
+from streamsan.sim.machine.draft import Draft, DraftAction
 from streamsan.sim.machine.program import Guard, LineKind
 from streamsan.traces.ops import Kind
 
@@ -24,24 +24,33 @@ def malloc(draft: Draft, op: int) -> None:
 
 
 def free(draft: Draft, op: int) -> None:
-    """R27, R36 to R38, R54: the block's life ends once its allocator's own order is over."""
+    """R27, R36 to R38, R54: the block's life ends once its allocator's own order is over.
+
+    Freed twice, it ends twice (SO206).
+    """
     buffers = draft.trace.buffers
     buffer = int(buffers.of_op[op])
-    if buffer in draft.freed:  # freed twice: nothing is left to end (SO206)
-        return
-    draft.freed.add(buffer)
     allocator, space = buffers.allocator[buffer], buffers.space[buffer]
     waits = allocator in ("plain", "stream_ordered") and space in ("device", "managed")
     known = int(buffers.malloc[buffer]) >= 0
+    unseen = draft.escapes.get(buffer, [])
     if known and waits and draft.semantics.cuda_free_synchronizes:
         drained = draft.on_device(int(buffers.device[buffer]))
-        draft.change_life(draft.on_thread(op, drained), buffer)
+        _is_over(draft, draft.on_thread(op, [*drained, *unseen]), buffer)
     elif allocator == "caching":
-        _end(draft, op, buffer, draft.recorded_on.get(buffer, []), int(buffers.owner[buffer]))
+        owner = int(buffers.owner[buffer])
+        _end(draft, op, buffer, draft.recorded_on.get(buffer, []), owner)
     elif allocator == "caching_host":
         _end(draft, op, buffer, draft.noted.get(buffer, []), None)
     else:
-        draft.change_life(draft.on_thread(op), buffer)
+        _is_over(draft, draft.on_thread(op, unseen), buffer)
+    draft.freed.add(buffer)
+
+
+def _is_over(draft: Draft, action: DraftAction, buffer: int) -> None:
+    """Let an action end the life of a block."""
+    draft.change_life(action, buffer)
+    draft.ended.setdefault(buffer, (action.op, action.done))
 
 
 def _end(draft: Draft, op: int, buffer: int, streams: list[int], owner: int | None) -> None:
@@ -51,13 +60,14 @@ def _end(draft: Draft, op: int, buffer: int, streams: list[int], owner: int | No
     allocator has no owners (R38).
     """
     release: list[Guard] = [g for s in streams for g in _captured(draft, s)]
-    draft.releases[buffer] = (op, tuple(g for g in release if g[1]))
+    draft.releases.setdefault(buffer, (op, tuple(g for g in release if g[1])))
     if owner == -1:
         return
     owned = [] if owner is None else _captured(draft, owner)
     line = draft.add_line(f"end of {draft.trace[op].obj}", LineKind.END)
-    guards = [draft.tail(draft.thread(op)), *release, *owned]
-    draft.change_life(draft.act(line, op, guards), buffer)
+    unseen = draft.escapes.get(buffer, [])
+    guards = [draft.tail(draft.thread(op)), *release, *owned, *unseen]
+    _is_over(draft, draft.act(line, op, guards), buffer)
 
 
 def _captured(draft: Draft, stream: int) -> list[Guard]:
@@ -69,10 +79,9 @@ def free_async(draft: Draft, op: int) -> None:
     """R28, R29: an op of its stream; the address is handed out again only after it."""
     buffer = int(draft.trace.buffers.of_op[op])
     action = draft.on_stream(op)
-    if buffer not in draft.freed:
-        draft.freed.add(buffer)
-        draft.change_life(action, buffer)
-        draft.releases[buffer] = (op, (action.done,))
+    _is_over(draft, action, buffer)
+    draft.releases.setdefault(buffer, (op, (action.done,)))
+    draft.freed.add(buffer)
 
 
 def record_stream(draft: Draft, op: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from streamsan.sim.machine.program import (
@@ -12,22 +13,17 @@ from streamsan.sim.machine.program import (
     Program,
     half_of,
 )
-from streamsan.sim.machine.state import State, is_over, next_action
+from streamsan.sim.machine.state import State
+from streamsan.sim.machine.stuck import Stuck, in_vain, stuck_lines
+from streamsan.traces.ops import Kind
 
+FREES = (Kind.FREE, Kind.FREE_ASYNC)
 _WORDS = {
     BEFORE: "what was there before",
     UNINITIALISED: "uninitialised memory",
     MIXED: "bytes of several ops",
     UNALLOCATED: "memory not allocated yet",
 }
-
-
-class Stuck(NamedTuple):
-    """A line that can never go on, and the line that it waits for; -1 for a value."""
-
-    line: int
-    op: int
-    waits_for: int
 
 
 class Outcome(NamedTuple):
@@ -53,51 +49,52 @@ def outcome_of(program: Program, state: State) -> Outcome:
     return Outcome(state.seen, final, stuck_lines(program, state))
 
 
-def stuck_lines(program: Program, state: State) -> tuple[Stuck, ...]:
-    """Give the lines that wait in vain."""
-    if is_over(program, state):
-        return ()
-    found = []
-    for line in range(len(program.lines)):
-        action = next_action(program, state, line)
-        if action is not None:
-            late = [other for other, n in action.guards if state.progress[other] < 2 * n]
-            found.append(Stuck(line, action.op, late[0] if late else -1))
-    return tuple(found)
-
-
-def circle(stuck: tuple[Stuck, ...]) -> tuple[Stuck, ...]:
-    """Give the lines that wait for each other in a circle; empty where something is never done."""
-    by_line = {each.line: each for each in stuck}
-    for first in stuck:
-        path = [first]
-        while path[-1].waits_for in by_line:
-            following = by_line[path[-1].waits_for]
-            if following in path:
-                return tuple(path[path.index(following) :])
-            path.append(following)
-    return ()
-
-
-def in_words(value: int) -> str:
+def in_words(program: Program, value: int) -> str:
     """Say what a value is."""
-    part = half_of(value)
-    if part is not None:
-        return f"half of what op {part} writes"
-    return _WORDS.get(value) or f"what op {value} wrote"
+    if value < 0 and half_of(value) is None:
+        return _WORDS[value]
+    op, node = program.writer_of(value)
+    own = "" if node is None else f"node {node} of "
+    if half_of(value) is not None:
+        return f"half of what {own}op {op} writes"
+    if op is not None and node is None and program.trace.kind[op] in FREES:
+        return f"memory that op {op} freed"
+    return f"what {own}op {op} wrote"
+
+
+class Saw(NamedTuple):
+    """What one access of an op found, slot by slot."""
+
+    op: int
+    access: int
+    buffer: str
+    got: tuple[int, ...]
+
+
+def sights(program: Program, outcome: Outcome) -> Iterator[Saw]:
+    """Give what every read of bytes found that has run, in issue order."""
+    found = [
+        Saw(touch.op, touch.access, buffer_of(program, touch.slots[0]), values)
+        for touch, values in zip(program.entries, outcome.reads, strict=True)
+        if values and not touch.life
+    ]
+    yield from sorted(found)
+
+
+def buffer_of(program: Program, slot: int) -> str:
+    """Give the name of the buffer that a slot is in."""
+    return program.trace.names[int(program.trace.buffers.name[program.slots[slot].buffer])]
+
+
+def got_words(program: Program, values: Iterable[int]) -> str:
+    """Say what a reader got, each value once."""
+    return ", ".join(dict.fromkeys(in_words(program, value) for value in values))
 
 
 def describe(program: Program, outcome: Outcome) -> list[str]:
     """Say what each read got, one line each, and which ops are stuck."""
-    found = []
-    for touch, values in zip(program.entries, outcome.reads, strict=True):
-        if touch.life or not values:
-            continue
-        words = ", ".join(dict.fromkeys(map(in_words, values)))
-        buffer = program.trace.names[
-            int(program.trace.buffers.name[program.slots[touch.slots[0]].buffer])
-        ]
-        found.append(f"op {touch.op} read {buffer}: {words}")
-    found += [f"op {each.op} on {program.lines[each.line].label} waits for ever"
-              for each in outcome.stuck]  # fmt: skip
-    return found
+    found = [
+        f"op {saw.op} read {saw.buffer}: {got_words(program, saw.got)}"
+        for saw in sights(program, outcome)
+    ]
+    return found + in_vain(program, outcome.stuck)

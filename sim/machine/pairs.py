@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from streamsan.sim.machine.program import Program, Touch
-from streamsan.sim.machine.reduce import Place, actions
+from streamsan.sim.machine.program import Place, Program, Touch, actions
 from streamsan.sim.machine.state import SHARED, State
 
 
@@ -85,11 +84,12 @@ def both_ways(orders: frozenset[Order]) -> set[frozenset[Touch]]:
 def races(orders: frozenset[Order]) -> set[tuple[int, int]]:
     """Give the pairs of ops whose accesses to bytes were seen in both orders, lesser op first.
 
-    Two nodes of one launch are none: they have one op.
+    Two nodes of one launch are none: they have one op. What happens unseen is none either.
     """
     found = set()
     for pair in both_ways(orders):
         one, other = sorted(pair)
-        if not one.life and not other.life and one.op != other.op:
+        hidden = any(touch.life or touch.access < 0 for touch in pair)
+        if not hidden and one.op != other.op:
             found.add((one.op, other.op))
     return found

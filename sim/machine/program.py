@@ -8,8 +8,11 @@ reads before it writes. Which guards an op has stands in ``issue.py`` and its ne
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from typing import NamedTuple
 
 from streamsan.traces.model import Trace
@@ -49,6 +52,10 @@ class LineKind(Enum):
     """A node of a launched graph (R33)."""
     SIDE = "side"
     """The read of an upload's source that may come at any time (R46)."""
+    ESCAPE = "escape"
+    """What the host does unseen to memory that has left the recorder's sight (detail 14)."""
+    TAKEN = "taken"
+    """The next owner of freed memory that the trace goes on using."""
     END = "end"
     """The end of a block: the allocator takes it back once its own waits are over (R36 to R38)."""
 
@@ -58,7 +65,8 @@ class Touch(NamedTuple):
 
     op: int
     access: int
-    """Index into the op's accesses (a launch's: into its capture's); -1 where it has none."""
+    """Index into the op's accesses (a launch's: into its capture's); -1 where it has none: a
+    change of a life, what the host does unseen, what the next owner of freed memory writes."""
     slots: tuple[int, ...]
     write: bool
     life: bool
@@ -79,6 +87,8 @@ class Action(NamedTuple):
     """Indices into ``Program.reuses``: blocks that an allocation puts where others lay."""
     split: bool = False
     """Whether others can act between its start and its end: it touches bytes."""
+    writer: int = BEFORE
+    """What stands in the memory that it has written: its op, or a number of ``Program.nodes``."""
 
 
 class Line(NamedTuple):
@@ -126,9 +136,40 @@ class Program:
     reuses: tuple[Reuse, ...]
     addresses: tuple[str, ...]
     freed: frozenset[int]
-    """Buffers whose end is in the trace."""
+    """Buffers whose end is in the trace, and that no op of the trace uses after it."""
+    nodes: tuple[tuple[int, int], ...] = ()
+    """The op and the node that writers from ``len(trace)`` on stand for: nodes of launches."""
 
-    @property
+    def writer_of(self, value: int) -> tuple[int | None, int | None]:
+        """Give the op and the node that wrote a value, whole or half; None for what is none."""
+        part = half_of(value)
+        whole = value if part is None else part
+        if whole < 0:
+            return None, None
+        ops = len(self.trace)
+        return (whole, None) if whole < ops else self.nodes[whole - ops]
+
+    @cached_property
+    def checksum(self) -> str:
+        """Four digits that tell this program's lines from those of others."""
+        shape = [(line.label, [(a.op, a.split) for a in line.actions]) for line in self.lines]
+        return f"{zlib.crc32(repr(shape).encode()) & 0xFFFF:04x}"
+
+    @cached_property
     def size(self) -> int:
         """Count the actions."""
         return sum(len(line.actions) for line in self.lines)
+
+
+class Place(NamedTuple):
+    """An action's place: the index of its line, and its turn there, from 0."""
+
+    line: int
+    turn: int
+
+
+def actions(program: Program) -> Iterator[tuple[Place, Action]]:
+    """Go through all actions, line by line."""
+    for line, (_, _, mine) in enumerate(program.lines):
+        for index, action in enumerate(mine):
+            yield Place(line, index), action

@@ -8,20 +8,15 @@ complete run, one that differs by swapping neighbours that commute (Valmari; God
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
 
-from streamsan.sim.machine.program import Action, Program
+from streamsan.sim.machine.program import Action, Place, Program, actions
+from streamsan.sim.machine.reach import hold
 from streamsan.sim.machine.state import State, can_step, next_action
 
-
-class Place(NamedTuple):
-    """An action's place: the index of its line, and its turn there, from 0."""
-
-    line: int
-    turn: int
+TOO_MANY = 20_000_000
+"""Actions times lines beyond which the order that guards alone make is not kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,24 +55,21 @@ class Dependence:
         """By action: how many actions of each line end before it starts, whatever the run."""
         none = (0,) * len(self.program.lines)
         found: dict[Place, tuple[int, ...]] = {}
-        waiting = [place for place, _ in actions(self.program)]
-        moved = True
-        while waiting and moved:  # what waits in a circle never runs: it is left out
-            left = []
-            for place in waiting:
-                action = self.program.lines[place.line].actions[place.turn]
-                needed = [Place(line, count - 1) for line, count in action.guards]
-                if place.turn:
-                    needed.append(Place(place.line, place.turn - 1))
-                if all(n in found for n in needed):
-                    found[place] = _join(none, [(n, found[n]) for n in needed])
-                else:
-                    left.append(place)
-            moved, waiting = len(left) < len(waiting), left
+        for place in hold(self.program, ()).order:  # what waits in a circle never runs
+            action = self.program.lines[place.line].actions[place.turn]
+            needed = [Place(line, count - 1) for line, count in action.guards]
+            if place.turn:
+                needed.append(Place(place.line, place.turn - 1))
+            found[place] = _join(none, [(n, found[n]) for n in needed])
         return found
 
     def precedes(self, one: Place, other: Place) -> bool:
-        """Whether guards alone put an action before another in every run."""
+        """Whether guards alone put an action before another in every run.
+
+        In programs of very many lines that is not looked into: more is tried then than has to be.
+        """
+        if self.program.size * len(self.program.lines) > TOO_MANY:
+            return False
         reach = self._reach.get(other)
         return reach is None or reach[one.line] > one.turn
 
@@ -88,13 +80,6 @@ def _join(none: tuple[int, ...], needed: list[tuple[Place, tuple[int, ...]]]) ->
         found = [max(a, b) for a, b in zip(found, reach, strict=True)]
         found[place.line] = max(found[place.line], place.turn + 1)
     return tuple(found)
-
-
-def actions(program: Program) -> Iterator[tuple[Place, Action]]:
-    """Go through all actions, line by line."""
-    for line, (_, _, mine) in enumerate(program.lines):
-        for index, action in enumerate(mine):
-            yield Place(line, index), action
 
 
 def _slots(program: Program, place: Place, action: Action) -> dict[int, bool]:

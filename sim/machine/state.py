@@ -8,7 +8,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from streamsan.sim.machine.program import MIXED, Action, Program, half, half_of
+from streamsan.sim.machine.program import (
+    MIXED,
+    UNINITIALISED,
+    Action,
+    Program,
+    half,
+    half_of,
+)
 
 NOTHING: tuple[int, ...] = ()
 UNPLACED, SHARED, APART = 0, 1, 2
@@ -87,43 +94,51 @@ def step(program: Program, state: State, line: int) -> State:
         raise ValueError(f"{program.lines[line].label} is at its end")
     progress = list(state.progress)
     progress[line] += 1 if action.split else 2
-    moved = state._replace(progress=tuple(progress))
+    moved = tuple(progress)
     if not action.touches and action.store is None and not action.places:
-        return moved
-    if progress[line] & 1:
-        return _begin(program, moved, action)
-    begun = moved if action.split else _begin(program, moved, action)
-    return _effects(program, _end(program, begun, action), action)
-
-
-def _begin(program: Program, state: State, action: Action) -> State:
-    """Take the first look at what is read, then mark what is written as half written."""
+        return State(moved, state.values, state.memory, state.seen, state.placed)
     seen, memory = list(state.seen), list(state.memory)
+    values, placed = state.values, state.placed
+    if not state.progress[line] & 1:
+        _begin(program, placed, action, seen, memory)
+    if not moved[line] & 1:
+        _end(program, placed, action, seen, memory)
+        if action.store is not None:
+            values = _store(values, action.store)
+        for reuse in action.places:
+            placed = _place(program, moved, placed, reuse, memory)
+    return State(moved, values, tuple(memory), tuple(seen), placed)
+
+
+Seen = list[tuple[int, ...]]
+Placed = tuple[int, ...]
+
+
+def _begin(program: Program, placed: Placed, action: Action, seen: Seen, memory: list[int]) -> None:
+    """Take the first look at what is read, then mark what is written as half written."""
     for touch in action.touches:
         if not touch.write:
-            seen[touch.entry] = tuple(memory[slot] for slot in touch.slots)
+            seen[touch.entry] = tuple([memory[slot] for slot in touch.slots])
+    own = half(action.writer)
     for touch in action.touches:
         if touch.write:
             for slot in touch.slots:
-                _set(program, state, memory, slot, half(action.op))
-    return state._replace(seen=tuple(seen), memory=tuple(memory))
+                _set(program, placed, memory, slot, own)
 
 
-def _end(program: Program, state: State, action: Action) -> State:
+def _end(program: Program, placed: Placed, action: Action, seen: Seen, memory: list[int]) -> None:
     """Look again at what is read, then finish what is written."""
-    seen, memory = list(state.seen), list(state.memory)
-    own = half(action.op)
+    own = half(action.writer)
     for touch in action.touches:
         if not touch.write:
             looks = zip(seen[touch.entry], touch.slots, strict=True)
-            seen[touch.entry] = tuple(_both(first, memory[slot], own) for first, slot in looks)
+            seen[touch.entry] = tuple([_both(first, memory[slot], own) for first, slot in looks])
     for touch in action.touches:
         if touch.write:
             # where others wrote at the same time, there are bytes of both
             for slot in touch.slots:
-                value = action.op if memory[slot] == own else MIXED
-                _set(program, state, memory, slot, value)
-    return state._replace(seen=tuple(seen), memory=tuple(memory))
+                value = action.writer if memory[slot] == own else MIXED
+                _set(program, placed, memory, slot, value)
 
 
 def _both(first: int, second: int, own: int) -> int:
@@ -136,33 +151,33 @@ def _both(first: int, second: int, own: int) -> int:
     return half(second) if second >= 0 else MIXED
 
 
-def _set(program: Program, state: State, memory: list[int], slot: int, value: int) -> None:
+def _set(program: Program, placed: Placed, memory: list[int], slot: int, value: int) -> None:
     """Write a slot, and what other blocks see of it where they lie in the same memory."""
     memory[slot] = value
     for peer, reuse in program.slots[slot].peers:
-        if reuse < 0 or state.placed[reuse] == SHARED:
+        if reuse < 0 or placed[reuse] == SHARED:
             memory[peer] = value
 
 
-def _effects(program: Program, state: State, action: Action) -> State:
-    """Do what happens at once: values, and allocations at an address used before."""
-    if action.store is not None:
-        address, value = action.store
-        values = list(state.values)
-        values[address] = max(values[address], value)
-        state = state._replace(values=tuple(values))
-    for reuse in action.places:
-        state = _place(program, state, reuse)
-    return state
+def _store(values: tuple[int, ...], store: tuple[int, int]) -> tuple[int, ...]:
+    """Let the value at an address be at least so much."""
+    address, value = store
+    found = list(values)
+    found[address] = max(found[address], value)
+    return tuple(found)
 
 
-def _place(program: Program, state: State, index: int) -> State:
-    """Put a block where a former one lay, if the allocator's own waits are over (detail 5)."""
+def _place(
+    program: Program, progress: tuple[int, ...], placed: Placed, index: int, memory: list[int]
+) -> Placed:
+    """Put a block where a former one lay, if the allocator's own waits are over (detail 5).
+
+    What was left there is as uninitialised as other memory is; what is being written goes on.
+    """
     reuse = program.reuses[index]
-    over = all(ended(state.progress, line, count) for line, count in reuse.release)
-    placed, memory = list(state.placed), list(state.memory)
-    placed[index] = SHARED if over else APART
+    over = all(ended(progress, line, count) for line, count in reuse.release)
     if over:
         for former, later in reuse.handed:
-            memory[later] = memory[former]
-    return state._replace(placed=tuple(placed), memory=tuple(memory))
+            under_way = half_of(memory[former]) is not None
+            memory[later] = memory[former] if under_way else UNINITIALISED
+    return (*placed[:index], SHARED if over else APART, *placed[index + 1 :])

@@ -1,25 +1,26 @@
 """Witnesses: two schedules that agree up to a race, and differ in what a reader gets.
 
-Both runs first do what the two racing ops need, and nothing else; then one does the first op and
-then the second, the other the second and then the first. A pair whose ops cannot both be next is
-ordered, and has no witness: the answer says so.
+A ``Judge`` reads a trace once and looks into any number of findings. What no schedule changes (a
+hang, a field without a value, memory used after its free was seen) has no two schedules that
+disagree: there one run is all the proof, and the verdict says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from streamsan.sim.machine import schedule
-from streamsan.sim.machine.directed import Reach, hold, needed
-from streamsan.sim.machine.issue import compile_trace
-from streamsan.sim.machine.outcome import outcome_of
-from streamsan.sim.machine.program import Program, Touch
-from streamsan.sim.machine.reduce import Place, actions
-from streamsan.sim.machine.schedule import run_on
-from streamsan.sim.machine.state import State, initial, step
+from streamsan.sim.machine.draft import Draft
+from streamsan.sim.machine.duel import Duel, conflicting, fight
+from streamsan.sim.machine.issue import compile_draft, draft_of
+from streamsan.sim.machine.outcome import in_words
+from streamsan.sim.machine.program import Program
+from streamsan.sim.machine.reach import end_of, hold
+from streamsan.sim.machine.slots import looks
+from streamsan.sim.machine.stuck import circles, in_a_circle, in_vain, stuck_lines
 from streamsan.traces.model import Trace
-from streamsan.traces.ops import Semantics
+from streamsan.traces.ops import Kind, Semantics
 
 MAX_PAIRS = 64
 """Pairs of actions of two ops that are tried: a captured graph may have many accesses."""
@@ -29,24 +30,150 @@ class Witness(NamedTuple):
     """Two runs that disagree (trace-format.md, ``witness``).
 
     ``got`` is the op whose value ``reader`` saw in each run; None is what was there before, and
-    the free of a block stands for its memory being gone. Without a reader (two writes that nobody
-    reads), ``got`` is what the memory holds at the end and ``reader`` None.
+    the free of a block stands for its memory being gone. ``words`` say the same. Without a reader
+    (two writes that nobody reads), ``got`` is what the memory holds at the end and ``reader`` None.
+    ``nodes`` are there where both values come from nodes of one graph launch.
     """
 
     schedules: tuple[str, str]
     reader: int | None
     got: tuple[int | None, int | None]
+    words: tuple[str, str]
+    nodes: tuple[int, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give the value of the key ``witness`` of a finding."""
-        return {"schedules": list(self.schedules), "reader": self.reader, "got": list(self.got)}
+        found = {
+            "schedules": list(self.schedules), "reader": self.reader, "got": list(self.got),
+            "words": list(self.words),
+        }  # fmt: skip
+        return found if self.nodes is None else {**found, "nodes": list(self.nodes)}
 
 
 class Verdict(NamedTuple):
-    """What became of a confirmation: a witness, or the reason why there is none."""
+    """What became of a confirmation: a witness, or the reason why there is none.
+
+    ``confirmed`` without a witness: it happens in every schedule, of which ``schedule`` is one.
+    ``circle`` says who waits for whom, for a program that hangs.
+    """
 
     witness: Witness | None
     reason: str
+    confirmed: bool = False
+    schedule: str = ""
+    circle: tuple[str, ...] = ()
+
+
+class Judge:
+    """Looks for witnesses in one trace."""
+
+    def __init__(self, trace: Trace, semantics: Semantics | None = None) -> None:
+        """Read the trace once, as it is and (when asked for) with what the host does unseen."""
+        self.trace = trace
+        self.semantics = semantics
+        self._drafts: dict[bool, tuple[Draft, Program]] = {}
+
+    def pair(self, one: int, other: int, nodes: tuple[int, ...] | None = None) -> Verdict:
+        """Look for a witness of a race between two ops, or two nodes of one launch.
+
+        Only the memory that both touch is kept, and only the actions that they need are run. A
+        ``host_task_done`` stands for its task.
+
+        Raises:
+            IndexError: an op that the trace has not.
+        """
+        self._check(one, other)
+        found = self._look_at_slot((one, other))
+        if found is not None:
+            return found
+        ops = (self._task(one), self._task(other))
+        shape = self._draft(self._escapes(ops))[1]
+        program = self.program(*ops)
+        pairs = list(conflicting(program, ops, nodes))
+        if not pairs:
+            return Verdict(None, "not reproduced: the two ops have no conflicting accesses")
+        reasons = []
+        for pair in pairs[:MAX_PAIRS]:
+            duel = fight(program, pair)
+            if duel.confirmed:
+                return Verdict(_witness(program, shape, duel), duel.reason, confirmed=True)
+            reasons.append(duel.reason)
+        cut = "" if len(pairs) <= MAX_PAIRS else f"; {len(pairs) - MAX_PAIRS} more pairs not tried"
+        return Verdict(None, reasons[0] + cut)
+
+    def program(self, *ops: int) -> Program:
+        """Give the program in which ops are looked into: only the memory that they touch is kept.
+
+        What the host does unseen is run where one of the ops is a ``host_escape`` (detail 14).
+        """
+        mine = [self._task(op) for op in ops]
+        return compile_draft(self._draft(self._escapes(mine))[0], watch=mine)
+
+    def hang(self, *ops: int) -> Verdict:
+        """Look whether ops wait in vain in every schedule, and in which circle.
+
+        Raises:
+            IndexError: an op that the trace has not.
+        """
+        self._check(*ops)
+        _, shape = self._draft(False)
+        state = end_of(shape)
+        stuck = stuck_lines(shape, state)
+        done = [
+            action.op
+            for line, count in zip(shape.lines, state.progress, strict=True)
+            for action in line.actions[count >> 1 :]
+            if action.op in ops
+        ]
+        if not stuck or set(ops) - set(done):
+            return Verdict(None, "not reproduced: in every schedule the ops are done in the end")
+        mine = [c for c in circles(stuck) if any(each.op in ops for each in c)]
+        told = in_a_circle(shape, mine[0]) if mine else in_vain(shape, stuck)
+        reached = schedule.write(shape, (), [hold(shape, ()).counts])
+        return Verdict(None, "confirmed: every schedule ends here", True, reached, tuple(told))
+
+    def taking(self, op: int) -> Verdict | None:
+        """Say what a slot op finds; None where the op takes nothing out of a slot."""
+        self._check(op)
+        return self._look_at_slot((op,))
+
+    def _look_at_slot(self, ops: tuple[int, ...]) -> Verdict | None:
+        takes = (Kind.SLOT_READ, Kind.SLOT_CONSUME)
+        if not any(self.trace.kind[op] in takes for op in ops):
+            return None
+        found = [look for look in looks(self.trace) if look.op in ops]
+        wrong = [look for look in found if look.wrong]
+        look = wrong[0] if wrong else found[-1]
+        left = f" (op {look.left_by} left it so)" if look.left_by >= 0 else ""
+        what = f"op {look.op} finds {look.found} in {look.slot}{left}"
+        if wrong:
+            return Verdict(None, f"confirmed: in every schedule {what}", confirmed=True)
+        return Verdict(None, f"not reproduced: in every schedule {what}")
+
+    def _task(self, op: int) -> int:
+        """Give the submit of the task that an op sees done; any other op as it is."""
+        trace = self.trace
+        if trace.kind[op] != Kind.HOST_TASK_DONE:
+            return op
+        for earlier in range(op - 1, -1, -1):
+            is_submit = trace.kind[earlier] == Kind.HOST_TASK_SUBMIT
+            if is_submit and trace.obj[earlier] == trace.obj[op]:
+                return earlier
+        return op
+
+    def _escapes(self, ops: Sequence[int]) -> bool:
+        return any(self.trace.kind[op] == Kind.HOST_ESCAPE for op in ops)
+
+    def _draft(self, escapes: bool) -> tuple[Draft, Program]:
+        if escapes not in self._drafts:
+            draft = draft_of(self.trace, self.semantics, escapes=escapes)
+            self._drafts[escapes] = draft, compile_draft(draft, watch=())
+        return self._drafts[escapes]
+
+    def _check(self, *ops: int) -> None:
+        for op in ops:
+            if not 0 <= op < len(self.trace):
+                raise IndexError(f"the trace has no op {op}")
 
 
 def confirm(
@@ -56,174 +183,35 @@ def confirm(
     return judge(trace, ops, semantics).witness
 
 
-def judge(trace: Trace, ops: tuple[int, int], semantics: Semantics | None = None) -> Verdict:
+def judge(
+    trace: Trace,
+    ops: tuple[int, int],
+    semantics: Semantics | None = None,
+    nodes: tuple[int, ...] | None = None,
+) -> Verdict:
     """Look for a witness of a race between two ops, a free among them or not.
-
-    Only the memory that both touch is kept, and only the actions that they need are run.
 
     Raises:
         IndexError: an op that the trace has not.
     """
-    for op in ops:
-        if not 0 <= op < len(trace):
-            raise IndexError(f"the trace has no op {op}")
-    program = compile_trace(trace, semantics, watch=ops)
-    pairs = list(_conflicting(program, ops))
-    if not pairs:
-        return Verdict(None, "the two ops have no conflicting accesses of memory")
-    reasons = []
-    for (one, mine), (other, theirs) in pairs[:MAX_PAIRS]:
-        verdict = _try(program, (one, other), (mine, theirs))
-        if verdict.witness is not None:
-            return verdict
-        reasons.append(verdict.reason)
-    cut = "" if len(pairs) <= MAX_PAIRS else f"; {len(pairs) - MAX_PAIRS} more pairs not tried"
-    return Verdict(None, reasons[0] + cut)
+    return Judge(trace, semantics).pair(*ops, nodes)
 
 
-Found = tuple[Place, Touch]
-Runs = tuple[list[int], list[int]]
+def _witness(program: Program, shape: Program, duel: Duel) -> Witness | None:
+    """Write a duel down; ``shape`` has the same lines, and its checksum is known."""
+    if duel.got is None:
+        return None
+    first, second = (schedule.write(shape, run, duel.ahead) for run in duel.runs)
+    writers = [program.writer_of(value) for value in duel.got]
+    nodes = tuple(node for _, node in writers if node is not None)
+    return Witness(
+        (first, second),
+        duel.reader,
+        (_op(writers[0], duel.got[0]), _op(writers[1], duel.got[1])),
+        (in_words(program, duel.got[0]), in_words(program, duel.got[1])),
+        (nodes[0], nodes[1]) if len(nodes) == len(writers) else None,
+    )
 
 
-def _conflicting(program: Program, ops: tuple[int, int]) -> Iterator[tuple[Found, Found]]:
-    """Give the conflicting accesses of two ops: bytes before lives, reads before writes."""
-    mine: dict[int, list[Found]] = {op: [] for op in ops}
-    for place, action in actions(program):
-        if action.op in mine:
-            mine[action.op] += [(place, touch) for touch in action.touches]
-    found = [
-        (one, other)
-        for one in mine[ops[0]]
-        for other in mine[ops[1]]
-        if one[0] != other[0]
-        and (one[1].write or other[1].write)
-        and _meet(program, one[1], other[1])
-    ]
-    yield from sorted(found, key=lambda f: (f[0][1].life, f[0][1].write == f[1][1].write))
-
-
-def _meet(program: Program, one: Touch, other: Touch) -> list[tuple[int, int]]:
-    """Give the slots, one of each access, that are the same bytes."""
-    theirs = set(other.slots)
-    return [
-        (slot, peer)
-        for slot in one.slots
-        for peer in (slot, *(p for p, _ in program.slots[slot].peers))
-        if peer in theirs
-    ]
-
-
-def _try(program: Program, places: tuple[Place, Place], touches: tuple[Touch, Touch]) -> Verdict:
-    """Run two actions in both orders, after all that either needs; two tenants' after the reuse."""
-    reach = hold(program, places)
-    for place in places:
-        if reach.counts[place.line] != place.turn or not _next(program, reach.counts, place):
-            return Verdict(None, _why(program, places, touches))
-    common = _prefix(program, reach, places, touches)
-    runs = _both_orders(program, common, places)
-    states = [_run(program, run) for run in runs]
-    reader = next((t for t in reversed(touches) if not t.write), None)
-    if reader is not None:
-        slots = [reader.slots.index(s) for s in _shared(program, touches, reader)]
-        looks = [[state.seen[reader.entry][k] for k in slots] for state in states]
-        return _verdict(program, runs, reader.op, looks)
-    found = _later(program, runs, states)
-    if found is None:  # others overwrite it: let them come first
-        late = _both_orders(program, list(reach.order), places)
-        found = _later(program, late, [_run(program, run) for run in late])
-    if found is not None:
-        return found
-    looks = [[state.memory[s] for s in _shared(program, touches, touches[0])] for state in states]
-    return _verdict(program, runs, None, looks, "confirmed, though every run overwrites it unread")
-
-
-def _both_orders(program: Program, common: list[Place], places: tuple[Place, Place]) -> Runs:
-    """Give the steps of the two runs."""
-    steps = [s for place in common for s in _steps(program, place)]
-    first, last = (_steps(program, place) for place in places)
-    return steps + first + last, steps + last + first
-
-
-def _shared(program: Program, touches: tuple[Touch, Touch], mine: Touch) -> list[int]:
-    """Give the slots of one access that the other touches too."""
-    meeting = _meet(program, *touches)
-    return list(dict.fromkeys(pair[0] if mine is touches[0] else pair[1] for pair in meeting))
-
-
-def _next(program: Program, counts: Iterable[int], place: Place) -> bool:
-    """Whether an action's guards are met where so many actions of each line have run."""
-    done = list(counts)
-    action = program.lines[place.line].actions[place.turn]
-    return all(done[line] >= count for line, count in action.guards)
-
-
-def _prefix(
-    program: Program,
-    reach: Reach,
-    places: tuple[Place, Place],
-    touches: tuple[Touch, Touch],
-) -> list[Place]:
-    """Give what both actions need, and the allocation that puts one block where the other lay."""
-    buffers = [program.slots[t.slots[0]].buffer for t in touches]
-    wanted = list(places)
-    for reuse in program.reuses:
-        if {reuse.former, reuse.later} == set(buffers):
-            wanted += [Place(line, count - 1) for line, count in reuse.release]
-            wanted += [p for p, a in actions(program) if program.reuses.index(reuse) in a.places]
-    found = needed(program, reach, wanted)
-    allowed = {*found, *(p for p in wanted if reach.has(p))}
-    return [place for place in reach.order if place in allowed]
-
-
-def _steps(program: Program, place: Place) -> list[int]:
-    split = program.lines[place.line].actions[place.turn].split
-    return [place.line] * (2 if split else 1)
-
-
-def _run(program: Program, steps: list[int]) -> State:
-    state = initial(program)
-    for line in steps:
-        state = step(program, state, line)
-    return state
-
-
-def _later(program: Program, runs: Runs, states: list[State]) -> Verdict | None:
-    """Of two writes, let the rest run: who gets other values, or what stays, tells them apart."""
-    ends = [run_on(program, state) for state in states]
-    for entry, touch in sorted(enumerate(program.entries), key=lambda item: item[1].op):
-        seen = [list(end.seen[entry]) for end in ends]
-        if seen[0] != seen[1] and not touch.life and all(seen):
-            return _verdict(program, runs, touch.op, seen)
-    final = [[value for _, value in outcome_of(program, end).final] for end in ends]
-    return None if final[0] == final[1] else _verdict(program, runs, None, final)
-
-
-def _verdict(
-    program: Program,
-    runs: Runs,
-    reader: int | None,
-    looks: list[list[int]],
-    reason: str = "confirmed",
-) -> Verdict:
-    """Give the first place where two looks differ."""
-    for one, other in zip(*looks, strict=True):
-        if one != other:
-            got = (one if one >= 0 else None, other if other >= 0 else None)
-            schedules = (schedule.write(program, runs[0]), schedule.write(program, runs[1]))
-            return Verdict(Witness(schedules, reader, got), reason)
-    return Verdict(None, "not reproduced: both orders give the reader the same values")
-
-
-def _why(program: Program, places: tuple[Place, Place], touches: tuple[Touch, Touch]) -> str:
-    """Say why two actions cannot both be next."""
-    for k in (0, 1):
-        one, other = places[k], places[1 - k]
-        if hold(program, [one]).has(other):
-            continue
-        first, last = touches[k], touches[1 - k]
-        if not hold(program, []).has(other):
-            return f"not reproduced: op {last.op} never runs"
-        if first.life and first.write and first.access < 0 and last.access >= 0:
-            return f"in every schedule op {last.op} finds the memory that op {first.op} changed"
-        return f"not reproduced: op {last.op} waits for op {first.op} in every schedule"
-    return "not reproduced: the two ops never come next at the same time"
+def _op(writer: tuple[int | None, int | None], value: int) -> int | None:
+    return writer[0] if value >= 0 else None
