@@ -64,7 +64,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Read the settings of a check from what ``add_report`` and ``lint`` declare."""
     from streamsan.checkers.settings import Settings
-    from streamsan.commands.confirming import confirmed
+    from streamsan.commands.pricing import confirmed_and_priced, priced
 
     return Settings(
         select=listed(arguments.select),
@@ -72,7 +72,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         semantics=getattr(arguments, "semantics", None) or "default",
         every=getattr(arguments, "all", False),
         unresolved_waits=getattr(arguments, "unresolved_waits", "order"),
-        confirm=confirmed if getattr(arguments, "witnesses", False) else None,
+        confirm=confirmed_and_priced if getattr(arguments, "witnesses", False) else priced,
     )
 
 

@@ -22,7 +22,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add("--statistics", action="store_true", help="count findings by rule instead of listing them")
     add("--all", action="store_true", help="list every finding, not one a cause")
     add("--confirm", action="store_true", dest="witnesses",
-        help="look for two schedules that disagree, for each hazard (see streamsan confirm)")  # fmt: skip
+        help="look for two schedules that disagree, for each hazard")  # fmt: skip
     add("--jobs", type=positive, metavar="N",
         help="processes (default: one; for large traces one a processor)")  # fmt: skip
     add_allow_damaged(parser)

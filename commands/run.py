@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from streamsan.commands import STATUS, Command
-from streamsan.commands.arguments import add_report, policy, positive, settings_of
+from streamsan.commands.arguments import add_report, options_of, policy, positive
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -27,19 +27,12 @@ def _add(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from streamsan.checkers.reports.child import Program
     from streamsan.checkers.reports.program import run_program
-    from streamsan.checkers.reports.run import Options
 
     return run_program(
         Program(
             script=arguments.script,
             arguments=tuple(arguments.arguments),
-            lint=Options(
-                paths=(),
-                settings=settings_of(arguments),
-                form=arguments.format,
-                fail_on=arguments.fail_on,
-                exit_zero=arguments.exit_zero,
-            ),
+            lint=options_of(arguments),
             policy=arguments.policy,
             devices=arguments.devices,
             confirm=arguments.confirm,

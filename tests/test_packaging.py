@@ -9,7 +9,7 @@ import pytest
 import streamsan
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOT_MODULES = {"__init__.py", "__main__.py", "cli.py"}
+ROOT_MODULES = {"__init__.py", "__main__.py", "cli.py", "pytest_plugin.py"}
 
 
 @pytest.fixture(scope="module")

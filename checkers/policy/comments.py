@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.policy import values
@@ -74,8 +75,10 @@ class Comments:
             return
         for frame in dict.fromkeys(frames_of(finding)):
             for each in self._by_file.get(self._policy.source_of(frame.file) or "", ()):
-                if each.wrong is None and each.first <= frame.line <= each.last and any(
-                    covers(code, finding.rule) for code in each.rules
+                if (
+                    each.wrong is None
+                    and each.first <= frame.line <= each.last
+                    and any(covers(code, finding.rule) for code in each.rules)
                 ):
                     yield each
 
@@ -143,8 +146,15 @@ def _comments(text: str) -> Iterator[tuple[int, bool, str]]:
         return  # what follows a broken line is not read
 
 
-def _statements(text: str) -> list[tuple[int, int]]:
-    """Give the lines of each statement; of one with a body, the lines of its head."""
+class _Statement(NamedTuple):
+    """The lines of a statement; of one with a body, those of its head."""
+
+    first: int
+    last: int
+    is_head: bool
+
+
+def _statements(text: str) -> list[_Statement]:
     import ast
 
     try:
@@ -159,16 +169,19 @@ def _statements(text: str) -> list[tuple[int, int]]:
             if isinstance(body, list):
                 inner = getattr(body[0], "lineno", last + 1)
                 last = max(node.lineno, inner - 1)
-            found.append((node.lineno, last))
+            found.append(_Statement(node.lineno, last, isinstance(body, list)))
     return sorted(found)
 
 
-def _meant(line: int, alone: bool, statements: list[tuple[int, int]]) -> tuple[int, int]:
+def _meant(line: int, alone: bool, statements: list[_Statement]) -> tuple[int, int]:
     """Give the lines of the statement that a comment on a line is about."""
-    around = [(first, last) for first, last in statements if first <= line <= last]
+    around = [
+        each for each in statements
+        if each.first <= line <= each.last and not (alone and each.is_head)
+    ]  # fmt: skip
     if around:
-        return max(around)
+        return max(around)[:2]
     if alone:
-        later = [each for each in statements if each[0] > line]
-        return min(later, default=(line, line))
+        later = [each for each in statements if each.first > line]
+        return min(later)[:2] if later else (line, line)
     return line, line

@@ -11,45 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from streamsan.checkers.finding import Severity
-from streamsan.checkers.policy import values
-from streamsan.checkers.policy.errors import PolicyError, unknown
 from streamsan.checkers.policy.suppress import Suppression, ends_of
 
 Unused = Literal["ignore", "warn", "error"]
 OWN, SHARED = "streamsan.toml", "pyproject.toml"
-_TABLE = "tool.streamsan"
-
-_LAYER: dict[str, values.Reader] = {
-    "select": values.codes,
-    "ignore": values.codes,
-    "semantics": values.one_of("default", "strict"),
-    "switches": values.switches,
-    "hot-regions": values.texts,
-    "severity": values.severities,
-}
-"""What may be different for some paths."""
-_KEYS: dict[str, values.Reader] = {
-    **_LAYER,
-    "fail-on": values.severity,
-    "baseline": values.text,
-    "unused-suppressions": values.one_of("ignore", "warn", "error"),
-    "path-map": values.path_map,
-}
-_PER_PATH: dict[str, values.Reader] = {"path": values.text, **_LAYER}
-_SUPPRESS: dict[str, values.Reader] = {
-    "rules": values.codes,
-    "function": values.text,
-    "file": values.text,
-    "stream": values.text,
-    "buffer": values.text,
-    "reason": values.text,
-    "expires": values.day,
-}
-_LISTS = {"per-path": _PER_PATH, "suppress": _SUPPRESS}
-_REQUIRED = {"per-path": ("path",), "suppress": ("rules", "reason")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +68,26 @@ def load_config(path: str | None = None, *, start: Path | None = None) -> Config
         PolicyError: the file cannot be used.
     """
     if path is not None:
-        file = Path(path)
-        given = _table_of(file, path)
-        if given is None:
-            raise PolicyError(path, None, f"no table [{_TABLE}]")
-        return _read(file, path, *given)
+        from streamsan.checkers.policy.reading import required
+
+        return required(Path(path), path)
     for folder in _upwards(start or Path.cwd()):
         for name in (OWN, SHARED):
             file = folder / name
-            if not file.is_file():
-                continue
-            shown = _shown(file)
-            if (given := _table_of(file, shown)) is not None:
-                return _read(file, shown, *given)
+            if _may_be_ours(file):
+                from streamsan.checkers.policy.reading import config_in
+
+                if (found := config_in(file, _shown(file))) is not None:
+                    return found
     return Config()
+
+
+def _may_be_ours(file: Path) -> bool:
+    """Whether a file is worth parsing: most projects' pyproject.toml does not speak of us."""
+    try:
+        return file.is_file() and (file.name == OWN or b"streamsan" in file.read_bytes())
+    except OSError:
+        return True  # reading it will say what is wrong
 
 
 def _upwards(folder: Path) -> list[Path]:
@@ -130,105 +104,3 @@ def _shown(file: Path) -> str:
         up = len(here.parts) - len(file.parent.parts)
         return "/".join([*[".."] * up, file.name])
     return str(file)
-
-
-def _table_of(file: Path, shown: str) -> tuple[dict[str, Any], Mapping[str, int], str] | None:
-    """Give the table, the lines of the file's keys and what they begin with."""
-    from streamsan.checkers.policy import toml
-
-    if file.name == SHARED and file.is_file() and b"streamsan" not in file.read_bytes():
-        return None  # most projects' file: not worth parsing
-    parsed, text = toml.read(file, shown)
-    if file.name != SHARED:
-        return parsed, toml.lines_of(text), ""
-    tool = parsed.get("tool")
-    table = tool.get("streamsan") if isinstance(tool, dict) else None
-    if table is None:
-        return None
-    if not isinstance(table, dict):
-        raise PolicyError(shown, None, f"{_TABLE} must be a table")
-    return table, toml.lines_of(text), f"{_TABLE}."
-
-
-def _read(
-    file: Path, shown: str, table: dict[str, Any], lines: Mapping[str, int], prefix: str
-) -> Config:
-    at = _Places(shown, lines, prefix)
-    lists = {key: table[key] for key in _LISTS if key in table}
-    found = _values(at, "", {k: v for k, v in table.items() if k not in _LISTS}, _KEYS, _LISTS)
-    rows = {key: list(_rows(at, key, value)) for key, value in lists.items()}
-    return Config(
-        file=shown,
-        folder=file.absolute().parent,
-        layer=_layer(found),
-        fail_on=found.get("fail-on"),
-        baseline=found.get("baseline"),
-        unused=found.get("unused-suppressions", "warn"),
-        path_map=found.get("path-map", ()),
-        per_path=tuple(
-            PerPath(where, row["path"], _layer(row)) for where, row in rows.get("per-path", ())
-        ),
-        suppress=tuple(Suppression(where=where, **row) for where, row in rows.get("suppress", ())),
-        where={key: at.of(f"{key}.0" if key in _LISTS else key) for key in table},
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Places:
-    """Where the keys of one file stand."""
-
-    shown: str
-    lines: Mapping[str, int]
-    prefix: str
-
-    def line(self, key: str) -> int | None:
-        """Give the line of a key, or of what it stands in."""
-        while key:
-            if (number := self.lines.get(self.prefix + key)) is not None:
-                return number
-            key = key.rpartition(".")[0]
-        return None
-
-    def of(self, key: str) -> str:
-        line = self.line(key)
-        return self.shown if line is None else f"{self.shown}:{line}"
-
-    def bad(self, key: str, reason: str) -> PolicyError:
-        return PolicyError(self.shown, self.line(key), reason)
-
-
-def _values(
-    at: _Places,
-    base: str,
-    table: Mapping[str, Any],
-    readers: Mapping[str, values.Reader],
-    more: Mapping[str, object],
-) -> dict[str, Any]:
-    """Read each value of a table; ``more`` are keys that are known but read elsewhere."""
-    found = {}
-    for key, value in table.items():
-        if key not in readers:
-            raise at.bad(f"{base}{key}", unknown("key", key, [*readers, *more]))
-        try:
-            found[key] = readers[key](value)
-        except ValueError as error:
-            raise at.bad(f"{base}{key}", f"{key}: {error}") from None
-    return found
-
-
-def _rows(at: _Places, key: str, rows: Any) -> list[tuple[str, dict[str, Any]]]:
-    """Read the tables of a list, each with its place."""
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise at.bad(key, f"{key} must be a list of tables: [[{at.prefix}{key}]]")
-    found = []
-    for i, row in enumerate(rows):
-        base = f"{key}.{i}"
-        for name in _REQUIRED[key]:
-            if name not in row:
-                raise at.bad(base, f"{key}: {name} is required")
-        found.append((at.of(base), _values(at, f"{base}.", row, _LISTS[key], {})))
-    return found
-
-
-def _layer(found: Mapping[str, Any]) -> Layer:
-    return Layer(**{key.replace("-", "_"): found[key] for key in _LAYER if key in found})

@@ -103,4 +103,3 @@ def _table(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("must be a table")  # noqa: TRY004
     return value
-
