@@ -33,6 +33,7 @@ from streamsan.checkers.facts.blocking import Blocking
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.regions import HotRegions
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 
@@ -50,7 +51,11 @@ def check(
             hint = "upload from pinned memory with non_blocking, or make the value on the device"
             yield evidence.make(
                 *RULE.head, "blocking", (copy.last, copy.op), message, hint,
-                buffer=evidence.buffer_name(copy.buffers[1]), details=prices.blocking_copy(copy),
+                buffer=evidence.buffer_name(copy.buffers[1]),
+                details={
+                    **prices.blocking_copy(copy),
+                    **without(unblock=[copy.op], remove=[] if copy.pair is None else [copy.pair]),
+                },
             )  # fmt: skip
 
 

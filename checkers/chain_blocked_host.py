@@ -49,6 +49,7 @@ from collections.abc import Iterator
 from streamsan.checkers.facts.chains import Chain, Chains
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
@@ -79,6 +80,7 @@ def _finding(chain: Chain, prices: Prices, evidence: Evidence) -> Finding:
             "via": chain.via, "copy": chain.copy, "not_needed": chain.ops,
             "producers": list(chain.producers), **prices.moved(chain.copy),
             **prices.host_wait(chain.wait, chain.producers),
+            **without(aside=[[chain.wait, chain.copy, list(chain.producers)]]),
         },
     )  # fmt: skip
 

@@ -47,6 +47,7 @@ from typing import Any
 from streamsan.checkers.facts.downloads import Dead, Downloads
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
@@ -84,8 +85,11 @@ def _finding(dead: Dead, rate: dict[str, Any], prices: Prices, evidence: Evidenc
     details = {"end": dead.end, "by": dead.by, **prices.moved(op), **rate}
     if dead.dead is not None:
         details["dead_bytes"] = dead.dead
-    if dead.parts:
+    if dead.parts and dead.dead is not None and dead.size:
         details["dead"] = dead.parts[:MOST_PARTS]
+        details |= without(shrink=[[op, (dead.size - dead.dead) / dead.size]])
+    else:
+        details |= without(remove=[op])
     return evidence.make(
         *RULE.head, "dead-copy", (op,), message,
         "copy only what is read" if dead.parts else "leave the copy out",

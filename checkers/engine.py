@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from streamsan.checkers.facts import Facts
+from streamsan.checkers.facts.totals import absorb, settle
 from streamsan.checkers.finding import RANK, Finding, Unknown
 from streamsan.checkers.rule import Rule, chosen
 from streamsan.checkers.settings import Settings
@@ -63,6 +64,7 @@ def check(trace: Trace, settings: Settings | None = None) -> Report:
         findings, left_out = leave_out(trace, findings)
     if not settings.every:
         findings = merge_repeats(trace, findings)
+    settle(findings)
     findings.sort(key=lambda f: (-RANK[f.severity], f.confidence == "possible", f.ops, f.rule))
     return Report(trace, tuple(findings), (*_unknown(trace, selected), *left_out))
 
@@ -132,6 +134,8 @@ def merge_repeats(trace: Trace, findings: Sequence[Finding]) -> list[Finding]:
         if not finding.ops:
             key = (*key, finding.message)
         first = kept.get(key)
+        if first is not None:
+            absorb(first, finding)
         kept[key] = finding if first is None else replace(first, count=first.count + finding.count)
     return list(kept.values())
 

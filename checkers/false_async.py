@@ -33,26 +33,33 @@ from collections.abc import Iterator
 
 from streamsan.checkers.facts.blocking import Blocking, Copy
 from streamsan.checkers.facts.evidence import Evidence
+from streamsan.checkers.facts.history import History
 from streamsan.checkers.facts.prices import Prices
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 
 
-def check(blocking: Blocking, prices: Prices, evidence: Evidence) -> Iterator[Finding]:
+def check(
+    blocking: Blocking, history: History, prices: Prices, evidence: Evidence
+) -> Iterator[Finding]:
     """Report asynchronous copies that have to be staged."""
     for copy in blocking.copies:
         if copy.staged and not copy.waits:
             if copy.kind == "H2D":
                 yield _upload(copy, prices, evidence)
             elif copy.last is not None:
-                yield _download(copy, copy.last, prices, evidence)
+                readers = history.host_readers(copy.op)
+                yield _download(copy, copy.last, readers, prices, evidence)
 
 
 def _memory(copy: Copy) -> str:
     return "pageable memory" if copy.pageable else "pinned memory in pieces"
 
 
-def _download(copy: Copy, last: int, prices: Prices, evidence: Evidence) -> Finding:
+def _download(
+    copy: Copy, last: int, readers: list[int], prices: Prices, evidence: Evidence
+) -> Finding:
     message = (
         f"{evidence.call(copy.op)} downloads to {_memory(copy)}: {evidence.trace[copy.op].thread} "
         f"waits for {evidence.line(copy.op)}, {evidence.call(last)} included"
@@ -60,7 +67,11 @@ def _download(copy: Copy, last: int, prices: Prices, evidence: Evidence) -> Find
     hint = "download to pinned, contiguous memory"
     return evidence.make(
         *RULE.head, "blocking", (last, copy.op), message, hint,
-        buffer=evidence.buffer_name(copy.buffers[1]), details=prices.blocking_copy(copy),
+        buffer=evidence.buffer_name(copy.buffers[1]),
+        details={
+            **prices.blocking_copy(copy),
+            **without(unblock=[copy.op], reads=[[reader, copy.op] for reader in readers]),
+        },
     )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from streamsan.checkers.facts.chains import Chains
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.regions import HotRegions
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
@@ -68,7 +69,10 @@ def check(
             hint = "use a value the host already knows, or download without blocking"
             yield evidence.make(
                 *RULE.head, "blocking", (copy.first, copy.op), message, hint,
-                details=prices.blocking_copy(copy),
+                details={
+                    **prices.blocking_copy(copy),
+                    **without(remove=[op for op in (copy.op, copy.pair) if op is not None]),
+                },
             )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ from streamsan.checkers.facts.blocking import Blocking
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.regions import HotRegions
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.facts.waste import Waste, Wastes
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
@@ -71,11 +72,11 @@ def check(
 ) -> Iterator[Finding]:
     """Report waits that could be narrower; without accesses, device-wide ones."""
     if not trace.header.complete.accesses:
-        yield from _device_wide(trace, blocking, hot, evidence)
+        yield from _device_wide(trace, blocking, hot, prices, evidence)
         return
     told = [w for w in wastes.found if not settings.hot_regions or w.wait in hot]
     for waste in sorted(told, key=lambda w: w.implied):  # of repeats the first stands for all
-        yield _implied(waste, evidence) if waste.implied else _wide(waste, prices, evidence)
+        yield (_implied if waste.implied else _wide)(waste, prices, evidence)
 
 
 def _wide(waste: Waste, prices: Prices, evidence: Evidence) -> Finding:
@@ -96,11 +97,13 @@ def _wide(waste: Waste, prices: Prices, evidence: Evidence) -> Finding:
             "not_needed": [share._asdict() for share in waste.shares],
             "record_after": needed,
             **price(waste.wait, waste.needed),
+            **prices.iteration(waste.wait),
+            **_change(waste),
         },
     )  # fmt: skip
 
 
-def _implied(waste: Waste, evidence: Evidence) -> Finding:
+def _implied(waste: Waste, prices: Prices, evidence: Evidence) -> Finding:
     message = (
         f"{evidence.call(waste.wait)} orders nothing new: {_waiter(waste.wait, evidence)} is after "
         f"{evidence.call(waste.last)} already"
@@ -108,7 +111,18 @@ def _implied(waste: Waste, evidence: Evidence) -> Finding:
     return evidence.make(
         RULE.code, RULE.name, "info", "oversync", (waste.last, waste.wait), message,
         "leave the wait out", fix={"remove": waste.wait},
+        details={**prices.iteration(waste.wait), **_change(waste)},
     )  # fmt: skip
+
+
+def _change(waste: Waste) -> dict[str, Any]:
+    """Say what a replay narrows: where one stream needs the wait, that one waits for itself."""
+    if not waste.needed:
+        return without(remove=[waste.wait])
+    needed = list(waste.needed)
+    if waste.user is None:
+        return without(narrow=[[waste.wait, needed]])
+    return without(unblock=[waste.wait], hold=[[waste.user, needed]])
 
 
 def _waiter(wait: int, evidence: Evidence) -> str:
@@ -138,9 +152,9 @@ def _hint(waste: Waste, fix: dict[str, Any] | None, evidence: Evidence) -> str:
 
 
 def _device_wide(
-    trace: Trace, blocking: Blocking, hot: HotRegions, evidence: Evidence
+    trace: Trace, blocking: Blocking, hot: HotRegions, prices: Prices, evidence: Evidence
 ) -> Iterator[Finding]:
-    """Report device-wide synchronises of profiles."""
+    """Report device-wide synchronises of profiles: what of them is needed is not known."""
     for op in np.flatnonzero(trace.kind == Kind.DEVICE_SYNCHRONIZE).tolist():
         drained = blocking.drained_by_host(op) if op in hot else []
         if len(drained) < SEVERAL:
@@ -152,7 +166,10 @@ def _device_wide(
         yield evidence.make(
             RULE.code, RULE.name, "info", "oversync", (max(d.last for d in drained), op), message,
             "wait for an event recorded after the work whose result is used",
-            confidence="possible", details={"streams": len(drained)},
+            confidence="possible",
+            details={
+                "streams": len(drained), **prices.host_wait(op, None), **prices.iteration(op),
+            },
         )  # fmt: skip
 
 

@@ -39,6 +39,7 @@ from collections.abc import Iterator
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.returns import Pair, Returns
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
@@ -62,7 +63,8 @@ def _finding(pair: Pair, prices: Prices, evidence: Evidence) -> Finding:
     return evidence.make(
         *RULE.head, "redundant-copy", (first, second), message,
         "keep the device copy, and upload again only when the value changes", buffer=buffer,
-        details={"shown_by": pair.how, **prices.moved(second)}, fix={"remove": second},
+        details={"shown_by": pair.how, **prices.moved(second), **without(remove=[second])},
+        fix={"remove": second},
     )  # fmt: skip
 
 

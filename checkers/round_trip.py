@@ -42,6 +42,7 @@ from collections.abc import Iterator
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.returns import Pair, Returns
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
@@ -52,10 +53,12 @@ def check(trace: Trace, returns: Returns, prices: Prices, evidence: Evidence) ->
     complete = trace.header.complete
     if complete.accesses and complete.host and complete.memory:
         for pair in returns.there_and_back:
-            yield _finding(pair, prices, evidence)
+            yield _finding(pair, returns.spared(pair), prices, evidence)
 
 
-def _finding(pair: Pair, prices: Prices, evidence: Evidence) -> Finding:
+def _finding(
+    pair: Pair, spared: tuple[int, ...], prices: Prices, evidence: Evidence
+) -> Finding:
     down, up, placed = pair.first.op, pair.second.op, evidence.order.placed
     source, host = (
         evidence.buffer_name(int(placed.buffer[access]))
@@ -68,7 +71,7 @@ def _finding(pair: Pair, prices: Prices, evidence: Evidence) -> Finding:
     return evidence.make(
         *RULE.head, "round-trip", (down, up), message,
         f"use {source} on the device, or copy it there", buffer=host,
-        details={"source": source, **prices.moved(up)},
+        details={"source": source, **prices.moved(up), **without(remove=list(spared))},
     )  # fmt: skip
 
 

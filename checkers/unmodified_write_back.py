@@ -36,6 +36,7 @@ from collections.abc import Iterator
 from streamsan.checkers.facts.evidence import Evidence
 from streamsan.checkers.facts.prices import Prices
 from streamsan.checkers.facts.returns import Pair, Returns
+from streamsan.checkers.facts.totals import without
 from streamsan.checkers.finding import Finding
 from streamsan.checkers.rule import Rule
 from streamsan.traces import Trace
@@ -58,7 +59,8 @@ def _finding(pair: Pair, prices: Prices, evidence: Evidence) -> Finding:
     return evidence.make(
         *RULE.head, "write-back", (down,), message,
         "drop the device copy: the host's is still good", buffer=host,
-        details={"loaded_by": up, **prices.moved(down)}, fix={"remove": down},
+        details={"loaded_by": up, **prices.moved(down), **without(remove=[down])},
+        fix={"remove": down},
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamsan.checkers.facts.blocking import Blocking, Copy
 from streamsan.checkers.facts.history import History, Move
+from streamsan.checkers.facts.iterations import Iterations
 from streamsan.checkers.facts.lanes import Lanes
 from streamsan.checkers.facts.waste import HOST_WAITS
 from streamsan.traces.model import NONE
@@ -65,14 +66,27 @@ class Prices:
         return found
 
     def moved(self, op: int) -> dict[str, Any]:
-        """Give the bytes of a copy and its time on the link."""
+        """Give the bytes of a copy, its time on the link, and in what iteration it stands."""
         move = self.history.move_of.get(op)
         size = None if move is None else self._bytes(move)
         link = self.span("begin", "end", op)
-        given = {"bytes": size, "link_ns": link}
+        given = {"bytes": size, "link_ns": link, **self.iteration(op)}
         return {key: value for key, value in given.items() if value is not None}
 
+    @cached_property
+    def _iterations(self) -> Iterations:
+        return Iterations(self.trace)
+
+    def iteration(self, op: int) -> dict[str, Any]:
+        """Name the repeated region in which an op stands, and say how often it is entered."""
+        found = self._iterations.of(op)
+        return {} if found is None else {"iteration": found.name, "iterations": found.times}
+
     def _bytes(self, move: Move) -> int | None:
+        """Give the bytes of a copy. A profiler knows their number, and no buffer."""
+        given = self.trace.extras.get(move.op, {}).get("bytes")
+        if isinstance(given, int):
+            return given
         placed = self.lanes.order.placed
         sizes = [self.history.size(int(placed.place[a])) for a in (move.source, move.target)]
         return next((size for size in sizes if size is not None), None)
@@ -90,7 +104,11 @@ class Prices:
     def _payers(self) -> dict[int, list[int]]:
         """By thread: the ops at which it waits."""
         waits = set(np.flatnonzero(np.isin(self.trace.kind, HOST_WAITS)).tolist())
-        waits.update(copy.op for copy in self.blocking.copies if copy.waits)
+        waits.update(
+            copy.op
+            for copy in self.blocking.copies
+            if copy.waits or (copy.kind == "D2H" and copy.staged)
+        )
         found: dict[int, list[int]] = {}
         for op in sorted(waits):
             found.setdefault(int(self.trace.thread[op]), []).append(op)
@@ -108,13 +126,16 @@ class Prices:
                 return later
         return None
 
-    def host_wait(self, op: int, needed: Iterable[int]) -> dict[str, Any]:
-        """Price a wait of the host: how long, and how much of it after what is needed was done."""
+    def host_wait(self, op: int, needed: Iterable[int] | None) -> dict[str, Any]:
+        """Price a wait of the host: how long, and how much of it after what is needed was done.
+
+        ``needed`` are the ops that have to be waited for, None where that is not known.
+        """
         start, stop = self.time("t", op), self.time("t_end", op)
         if start is None or stop is None:
             return {}
         found = {"wait_ns": max(0, stop - start)}
-        end = self._end(needed)
+        end = None if needed is None else self._end(needed)
         if end is not None:
             found["avoidable_ns"] = max(0, stop - max(start, end))
         return found

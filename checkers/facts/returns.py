@@ -8,6 +8,10 @@ from typing import NamedTuple
 from streamsan.checkers.facts.history import History, Move
 
 
+MOST_USES = 2
+"""The uses of a download that a round trip may have: the upload, and nothing after it."""
+
+
 class Pair(NamedTuple):
     """Two copies, of which the second brings nothing new. ``how`` says what shows it."""
 
@@ -77,6 +81,23 @@ class Returns:
             if is_live and self.history.unchanged(source, down.source, up.source):
                 found.append(Pair(down, up, "version"))
         return found
+
+    def spared(self, pair: Pair) -> tuple[int, ...]:
+        """Give the copies that a round trip can do without: the way down, too, if only it uses it.
+
+        Anything else that reads the bytes before they are written again needs the way down.
+        """
+        down, up, _ = pair
+        place, use = self._place(down.target), down.target
+        for _ in range(MOST_USES):
+            uses = self.history.next_uses(use, place)
+            later = {u for u in uses if u >= 0 and not self.placed.write[u]}
+            if not later:
+                return (down.op, up.op)
+            if later != {up.source}:
+                break
+            use = up.source
+        return (up.op,)
 
     @cached_property
     def back_unmodified(self) -> list[Pair]:

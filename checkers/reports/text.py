@@ -13,6 +13,7 @@ from rich.text import Text
 
 from streamsan.checkers.reports.accesses import access_lines
 from streamsan.checkers.reports.console import make_console, render, visible
+from streamsan.checkers.reports.costs import KEYS, cost_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 COLOURS = {"error": "bold red", "warning": "bold yellow", "info": "bold cyan"}
 INDENT = "  "
-_TOLD = {"accesses", "missing", "common", "nearly", "reuse", "directed", "machine", "schedule"}
+_TOLD = KEYS | {
+    "accesses", "missing", "common", "nearly", "reuse", "directed", "machine", "schedule",
+}  # fmt: skip
 _MORE = 6
 """Further details of a rule that are shown."""
 
@@ -136,9 +139,19 @@ def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "almost", str(near.get("words"))
     if isinstance(reuse := details.get("reuse"), Mapping):
         yield "reuse", _reuse(reuse, finding.buffer)
+    yield from cost_lines(finding)
     further = [(k, v) for k, v in details.items() if k not in _TOLD and _is_plain(v)]
     if further:
         yield "details", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in further[:_MORE])
+    yield from _in_runs(finding)
+    if finding.hint:
+        yield "fix", finding.hint
+    yield "explain", f"streamsan explain {finding.rule}"
+
+
+def _in_runs(finding: Finding) -> Iterator[tuple[str, str]]:
+    """Give what runs showed: of the program itself, and of the trace in the machine."""
+    details = finding.details
     if words := details.get("directed"):
         yield "directed run", str(words)
     if words := details.get("machine"):
@@ -147,9 +160,6 @@ def _remarks(finding: Finding) -> Iterator[tuple[str, str]]:
         yield "it waits" if not turn else "and", str(words)
     if finding.witness is not None:
         yield "witness", _witness(finding.witness)
-    if finding.hint:
-        yield "fix", finding.hint
-    yield "explain", f"streamsan explain {finding.rule}"
 
 
 def _is_plain(value: object) -> bool:

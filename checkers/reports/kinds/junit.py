@@ -39,7 +39,7 @@ _COUNTS = ("tests", "failures", "errors", "skipped")
 
 def _suite(outcome: Outcome, fail_on: str) -> tuple[dict[str, int], list[str]]:
     """Give the counts of a trace and its cases."""
-    counts = dict.fromkeys(_COUNTS, 0)
+    counts: dict[str, int] = dict.fromkeys(_COUNTS, 0)
     cases = []
     for name, what, body in _cases(outcome, fail_on):
         counts["tests"] += 1

@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from streamsan.checkers.reports.outcome import Outcome
     from streamsan.checkers.reports.run import Options
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 MOST = 5000
 """Results of a run that GitHub shows; it refuses a file with more than 25 000."""
 PACKED = 10_000_000
