@@ -137,7 +137,8 @@ def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> Evi
     from streamsan.sim.scheduler.scenarios.play import difference, play
 
     if played.wrong:
-        return Evidence("tokens", played.wrong[0])
+        told = played.wrong[0]
+        return Evidence("tokens" if told.startswith("request") else "values", told)
     if scenario.buggy is None or played.trace is None:
         return None
     value = None

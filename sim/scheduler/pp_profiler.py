@@ -40,6 +40,8 @@ def _profile(scheduler: Scheduler, length: int) -> float:
     batch.prepare_for_extend()
     if not scheduler.args.has(Bug.PP_PROFILER_NONE):
         _materialize(batch)
+    if batch.input_ids is None:  # where the real one fails, and chunks stay as they are
+        scheduler.failures.append(f"profiling {length} tokens: input_ids is None")
     worker.first_layer(ForwardBatch.init_new(batch), batch.sampling_info)
     device.synchronize()
     policy.release(req)

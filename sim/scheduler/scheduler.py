@@ -62,6 +62,8 @@ class Scheduler:
         self.prebuilt = PrebuiltQueue(self) if args.disaggregated else None
         self.hisparse = HiSparseCoordinator(self) if args.hisparse else None
         self.predictor: dict[int, float] = {}
+        self.failures: list[str] = []
+        """What went wrong that no token shows."""
         self.host_saw: list[list[int]] = []
         """The token ids of every result as the host read them, dropped ones included."""
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from streamsan.sim.scheduler.config import Bug, ServerArgs
-from streamsan.sim.scheduler.scenarios.asks import CROWD, TWO, with_all
+from streamsan.sim.scheduler.requests import Ask
+from streamsan.sim.scheduler.scenarios.asks import CROWD, LONG, MIDDLE, TWO, with_all
 from streamsan.sim.scheduler.scenarios.scenario import Expect, Scenario
 
 _E3 = ServerArgs()
 _E1 = ServerArgs(fence="none", prefill_upload="S", sentinels=True)
 _E4 = ServerArgs(result_copy="C")
 _SPEC = ServerArgs(speculative="v2", capture_hidden=True)
+_PP = ServerArgs(overlap=False, pp_size=2, mixed_chunk=True)
+_PP_ASKS = (Ask(LONG, 2), Ask(MIDDLE, 1, arrives=2))
+_ENCODER = ServerArgs(encoder_decoder=True)
 _SWA = ServerArgs(evict_at="prepare", window=3)
 
 SCENARIOS = (
@@ -57,6 +61,30 @@ SCENARIOS = (
         "B19",
         _E3.but(fence="fine-top"), TWO, _E3.but(Bug.IN_PLACE_SEQ_LENS, fence="fine-top"),
         (Expect("SO102", "publish@F", "seq_lens_add@S", "seq_lens"),), wrong="values",
+    ),
+    Scenario(
+        "pp_stash_missing",
+        "The first stage of a pipeline does not keep the tokens that it receives.",
+        "B18",
+        _PP, _PP_ASKS, _PP.but(Bug.PP_STASH_MISSING),
+        (Expect("SO702", "", ""),), wrong="always",
+    ),
+    Scenario(
+        "pp_no_d2h_sync",
+        "The host does not wait for the copy stream, which alone orders stash and gather.",
+        "B18",
+        _PP, _PP_ASKS, _PP.but(Bug.PP_NO_D2H_SYNC),
+        (
+            Expect("SO101", "stash@C", "gather_input_ids@F", "output_tokens_buf"),
+            Expect("SO111", "next_token_ids_cpu@C", "", "next_token_ids_cpu"),
+        ),
+    ),
+    Scenario(
+        "encdec_no_rebuild",
+        "The staged prompt keeps the encoder's tokens, which were taken out of it.",
+        "path i",
+        _ENCODER, with_all(TWO, encoder=(4, 9, 11)), _ENCODER.but(Bug.ENCODER_NO_REBUILD),
+        (), wrong="always",
     ),
     Scenario(
         "lazy_pinned",

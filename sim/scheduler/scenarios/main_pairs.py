@@ -19,6 +19,10 @@ from streamsan.sim.scheduler.scenarios.scenario import Expect, Scenario
 _E3 = ServerArgs()
 _SPEC = ServerArgs(speculative="v2", capture_hidden=True)
 _SWA = ServerArgs(evict_at="prepare", window=3)
+_PP = ServerArgs(overlap=False, pp_size=2)
+_PD = ServerArgs(disaggregated=True)
+_PD_ASKS = (Ask(LONG, 8), Ask(MIDDLE, 4, arrives=1))
+_MIXED = ServerArgs(mixed_chunk=True, slots=200)
 _LOGPROBS = with_all(TWO, logprobs=True)
 
 SCENARIOS = (
@@ -112,18 +116,45 @@ SCENARIOS = (
         (Expect("SO701", "input_ids", "input_ids"),), wrong="always",
     ),
     Scenario(
+        "pp_profiler_none",
+        "The profiler of pipeline parallelism never resolves the input ids that it stages.",
+        "B17, #26883",
+        _PP.but(dynamic_chunking=True), TWO,
+        _PP.but(Bug.PP_PROFILER_NONE, dynamic_chunking=True),
+        (Expect("SO701", "input_ids", "input_ids"),), wrong="always",
+    ),
+    Scenario(
         "mixrun_lifetime",
         "The last owner of the mixed-in rows lets go of them while the gather is queued.",
         "B10, #34076",
-        _E3.but(fence="none", mixed_chunk=True),
+        _MIXED,
         (
-            Ask(SHORT, 8),
-            Ask(LONG, embedding=True, arrives=2),
-            Ask(TINY, embedding=True, arrives=3),
-            Ask(SHORT[::-1], 3, arrives=4),
+            Ask(MIDDLE, 8),
+            Ask(LONG, embedding=True, arrives=3),
+            Ask(TINY, embedding=True, arrives=4),
+            Ask(SHORT[::-1], 3, arrives=5),
         ),
-        _E3.but(Bug.MIX_RUNNING_LIFETIME, fence="none", mixed_chunk=True),
-        (Expect("SO201", "gather_input_ids@F", ""),),
+        _MIXED.but(Bug.MIX_RUNNING_LIFETIME),
+        (Expect("SO201", "gather_input_ids@F", "", "req_pool_indices"),),
+    ),
+    Scenario(
+        "relay_waw_prebuilt",
+        "A row is seeded for its new owner before the last stash of the old one has run.",
+        "B11, #34077, #35748",
+        _PD.but(rows=2, fence="fine-top"), (Ask(LONG, 4), Ask(MIDDLE, 4)),
+        _PD.but(Bug.PREBUILT_NO_FENCE, rows=2, fence="fine-top"),
+        (Expect("SO103", "stash@F", "stash@S", "output_tokens_buf"),),
+    ),
+    Scenario(
+        "event_moved",
+        "A second record moves publish_ready, and whoever waits later misses the first publish.",
+        "B12, #30435",
+        _PD.but(speculative="v2", capture_hidden=True, fence="none"), _PD_ASKS,
+        _PD.but(Bug.EVENT_MOVED, speculative="v2", capture_hidden=True, fence="none"),
+        (
+            Expect("SO101", "publish@F", "pull_seq_lens@P", "new_seq_lens_buf"),
+            Expect("SO304", "publish_ready@F", "stream_wait_event@S"),
+        ),
     ),
     Scenario(
         "barrier_toolate_process",

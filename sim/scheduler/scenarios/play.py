@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ Outcome = dict[str, Any]
 
 @dataclass(frozen=True)
 class Played:
-    """One run. ``wrong`` lists requests whose tokens are not those of the serial oracle."""
+    """One run. ``wrong`` lists requests whose tokens are not the oracle's, and what else failed."""
 
     outcome: Outcome
     wrong: tuple[str, ...]
@@ -52,8 +53,9 @@ def play(
 
     if not sim.is_installed():
         sim.install()
-    gc.collect()  # what an earlier run left would be freed somewhere in this one's record
     asks = _shortened(asks, steps)
+    _warm_up()
+    gc.collect()  # what an earlier run left would be freed somewhere in this one's record
     from streamsan.sim.device.declared import watching
 
     with _quiet_collector(), watching() as seen, sim.session(policy, record=record) as run:
@@ -95,6 +97,17 @@ def _shortened(asks: tuple[Ask, ...], steps: int | None) -> tuple[Ask, ...]:
     return asks if steps is None else tuple(replace(ask, new_tokens=steps) for ask in asks)
 
 
+@cache
+def _warm_up() -> None:
+    """Serve a little, once in a process: torch's imports at first use hold frames, and these hold
+    batches, so that a first run would free memory later than any other.
+    """  # noqa: D205
+    from streamsan import sim
+
+    with sim.session(record=False):
+        serve(ServerArgs(), (Ask((1, 2), 2),), "simcuda")
+
+
 @contextmanager
 def _quiet_collector() -> Iterator[None]:
     """Keep the collector out: an object that it frees would be an op at another place each time."""
@@ -120,7 +133,8 @@ def serve(args: ServerArgs, asks: tuple[Ask, ...], device: str) -> tuple[Outcome
     with scheduler.device.on(scheduler.streams.S):
         outcome["output_tokens_buf"] = relay.output_tokens_buf.cpu().tolist()
         outcome["new_seq_lens_buf"] = relay.new_seq_lens_buf.cpu().tolist()
-    return outcome, tuple(_wrong(args, req) for req in reqs if _wrong(args, req))
+    wrong = [told for req in reqs if (told := _wrong(args, req))]
+    return outcome, (*wrong, *scheduler.failures)
 
 
 def _given(req: Req) -> list[Any]:
