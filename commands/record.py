@@ -19,8 +19,11 @@ def _add(parser: argparse.ArgumentParser) -> None:
         help="the trace (default run.trace.jsonl)")  # fmt: skip
     add("--ring", type=positive, metavar="N", help="keep only the last N ops, for long runs")
     add("--stacks", type=positive, metavar="N", help="frames of a stack to keep (default 24)")
-    add("--profile", action="store_true",
-        help="run under torch.profiler as well: device times, and a check that nothing is missing")
+    add(
+        "--profile",
+        action="store_true",
+        help="run under torch.profiler as well: device times, and a check that nothing is missing",
+    )
     add("--sim", action="store_true", help="record on the simulated device, which needs no GPU")
     add("--environment", action="store_true",
         help="print what to export instead, for programs that are started elsewhere")  # fmt: skip

@@ -17,7 +17,7 @@ from streamsan.traces.recorder.record import Recording
 
 _SIM = str(Path(sim.__file__).parent)
 _SKIPPED = {"malloc", "free", "stream_create", "event_create", "event_destroy"}
-_BASE = {"thread", "t", "t_end", "site", "name"}
+_BASE = {"thread", "t", "t_end", "begin", "end", "site", "name"}
 _NAMED = ("stream", "event", "buffer", "target", "token", "slot")
 
 

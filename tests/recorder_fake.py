@@ -106,8 +106,6 @@ class Fake:
             weakref.finalize(_storage(tensor), places.discard, at)
 
 
-def recording(
-    path: Path, platform: Any, stacks: int = 24, ring: int | None = None
-) -> Recording:
+def recording(path: Path, platform: Any, stacks: int = 24, ring: int | None = None) -> Recording:
     """Record on a platform of a test."""
     return Recording(path, Session(platform, stacks), ring)

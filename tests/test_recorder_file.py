@@ -122,9 +122,7 @@ with recording(Path({path!r}), Fake(), ring={ring}):
 """
 
 
-def started(
-    path: Path, ring: int | None = None, seconds: float = 20.0
-) -> subprocess.Popen[str]:
+def started(path: Path, ring: int | None = None, seconds: float = 20.0) -> subprocess.Popen[str]:
     code = PROGRAM.format(
         tests=str(TESTS), home=str(HOME), path=str(path), ring=ring, seconds=seconds
     )

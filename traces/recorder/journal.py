@@ -17,10 +17,12 @@ from typing import Protocol
 import msgspec
 
 from streamsan.traces import ops as o
-from streamsan.traces.recorder.light import NO_EVENT, EventRecord, lightened
+from streamsan.traces.recorder.light import NO_EVENT, EventRecord, Malloc, lightened
 
 TICK = 0.05
 """Seconds between two looks of the writer."""
+HOLD = 1_000_000_000
+"""Nanoseconds that an allocation waits for its size before it is written without."""
 
 
 class Output(Protocol):
@@ -145,29 +147,37 @@ class Journal:
         """Write what is ripe; all of it if somebody waits."""
         asked = wish > self._served
         length = len(self.ops)
-        self._write(length if asked else self._ripe)
+        self._write(length if asked else self._ripe, hold=not asked)
         if asked:
             self._output.flush()
         self._ripe = 0 if asked else len(self.ops)
         self._served = wish
 
-    def _write(self, count_: int) -> None:
+    def _write(self, count_: int, *, hold: bool = False) -> None:
+        """Hand the first ops to the output; with ``hold`` not those that are still to be completed.
+
+        Device memory is told of without its size, which the first tensor on it tells.
+        """
         while self._gaps:
             self._output.gap(*self._gaps.pop(0))
-        if not count_:
-            return
         batch = self.ops[:count_]
-        del self.ops[:count_]
         number = self._sites.number
         light = []
+        young = time.time_ns() - HOLD
+        taken = 0
         for each in batch:
             op = lightened(each)
+            if hold and type(op) is Malloc and op.bytes is None and (op.t or 0) > young:
+                break
+            taken += 1
             if type(op) is EventRecord and op.event == NO_EVENT:
                 continue
             if op.site is not None:
                 op.site = number(op.site)
             light.append(op)
-        self._output.add(light)
+        del self.ops[:taken]
+        if light:
+            self._output.add(light)
 
 
 ENCODER = msgspec.json.Encoder()

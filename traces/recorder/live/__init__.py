@@ -6,6 +6,9 @@
 - host: memory of the host: pinned, pageable
 - thread: what is kept for each thread of the program
 - observer: all of it together: from an op of torch to ops of the trace
-- modes: the dispatch mode, and methods that no dispatcher sees
-- callbacks: torch's GPU trace
+- copies, waits, collectives, graphs, compiled: ops that are more than one kernel, or none of torch
+- events, callbacks: torch's GPU trace
+- mode, calls, host_calls, threads: the dispatch mode, and methods that no dispatcher sees
+- declared: annotations of the program
+- session, start, profiling: from the beginning of a recording to its end
 """

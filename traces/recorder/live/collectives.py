@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from streamsan.traces import ops as o
 from streamsan.traces.recorder.light import light
+from streamsan.traces.recorder.live.arguments import accesses
 from streamsan.traces.recorder.live.plans import Plan
 
 if TYPE_CHECKING:
@@ -56,8 +57,6 @@ class Collectives:
     def _op(
         self, plan: Plan, args: Sequence[Any], kwargs: dict[str, Any], held: list[o.OpBase]
     ) -> o.Collective | None:
-        from streamsan.traces.recorder.live.observer import accesses
-
         observer = self._observer
         given = accesses(plan, args, kwargs)
         tensors = [t for each in given for t in each if observer.platform.on_device(t)]

@@ -35,15 +35,17 @@ def carry_out(
         flag = args[_NON_BLOCKING:]
         non_blocking = flag[0] if flag else kwargs.get("non_blocking", False)
     local = observer.local
-    local.held = held = [] if local.held is None else local.held
+    outer = local.held
+    held: list[o.OpBase] = []
+    local.held = held
     try:
         made = func(*args, **kwargs)
     finally:
-        local.held = None
+        local.held = outer
     dst = made if plan.base == "_to_copy" else args[0]
     inner = [op for op in held if not isinstance(op, o.EventRecord | o.StreamWaitEvent)]
     for op in inner:  # allocations; the events of a peer copy are told by its barriers
-        observer.put(op)
+        (observer.put if outer is None else outer.append)(op)
     if not dst.numel():
         return made
     if on_device(dst) or on_device(src):
@@ -139,7 +141,7 @@ class _Copy:
             observer.host.block(dst).noted.add(where[0])
         observer.copy(where, source, target, "D2H", self._via, blocking=not non_blocking)
         if not pinned or not direct:
-            observer.host_reads_unseen(target)
+            observer.host.read_unseen(target)
         if pinned and not direct:
             observer.host.note(dst, HostWrite, "copy_")
 

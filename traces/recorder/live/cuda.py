@@ -28,6 +28,7 @@ class Cuda:
 
     source = "torch-cuda"
     tells_memory = True
+
     def __init__(self) -> None:
         cuda: Any = torch.cuda
         cuda.init()

@@ -62,8 +62,7 @@ class Graphs:
     def begin(self) -> None:
         """Begin a capture on the calling thread's current stream."""
         observer = self._observer
-        device = observer.platform.current_device()
-        stream, device = observer.names.stream(observer.platform.current_stream(device), device)
+        stream, device = observer.here()
         self._capture = _Capture(observer.names.fresh("g"), stream, device)
         observer.put = self._put
 
@@ -90,8 +89,7 @@ class Graphs:
     def replay(self, graph: object) -> None:
         """Record a launch of a graph on the calling thread's current stream."""
         observer = self._observer
-        device = observer.platform.current_device()
-        stream, device = observer.names.stream(observer.platform.current_stream(device), device)
+        stream, device = observer.here()
         name = self._names.get(id(graph))
         if name is None:  # it was captured before the recording began
             name = self._names[id(graph)] = observer.names.fresh("g")

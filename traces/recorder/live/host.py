@@ -103,6 +103,10 @@ class HostMemory:
         self._observer.local.freed.append(Block(name, nbytes, None))
         return name
 
+    def read_unseen(self, target: o.RangeSpec) -> None:
+        """Take a transfer to pageable memory as read: what plain host code does is not seen."""
+        self._observer.emit(HostRead(buffer=target, via="unseen"))
+
     def follow(self, reads: list[torch.Tensor], writes: list[torch.Tensor], via: str) -> None:
         """Record what an op of the host reads and writes of pinned memory."""
         for tensor in reads:

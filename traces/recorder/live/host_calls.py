@@ -70,7 +70,7 @@ def _download(observer: Observer, tensor: torch.Tensor, via: str) -> None:
         where = observer.stream_of(tensor)
         target = observer.host.temporary(tensor.numel() * tensor.itemsize)
         observer.copy(where, span, target, "D2H", via, blocking=True)
-        observer.host_reads_unseen(target)
+        observer.host.read_unseen(target)
         observer.settle(observer.local)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from time import time_ns
 from typing import Any
 
-from torch import Tensor, strided
+from torch import Tensor
 from torch.profiler import record_function
 
 from streamsan.traces import ops as o
 from streamsan.traces.recorder.annotate import current_name
-from streamsan.traces.recorder.light import Free, HostRead, Launch, Memcpy
-from streamsan.traces.recorder.live import copies
+from streamsan.traces.recorder.light import Free, Launch, Memcpy
+from streamsan.traces.recorder.live import copies, waits
+from streamsan.traces.recorder.live.arguments import Args, accesses, tensors
 from streamsan.traces.recorder.live.blocks import Blocks
 from streamsan.traces.recorder.live.collectives import Collectives
 from streamsan.traces.recorder.live.events import Events
@@ -37,7 +38,6 @@ from streamsan.traces.recorder.stacks import Stacks
 
 _ALWAYS = (o.Malloc, o.Free, o.StreamCreate)
 """What lives must be told of even where nothing else is."""
-Args = Sequence[Any]
 Put = Callable[[o.OpBase], object]
 
 
@@ -92,6 +92,11 @@ class Observer:
     def stream_of(self, tensor: Tensor) -> tuple[str, int]:
         """Give the current stream, and the device, of a device tensor."""
         device = self.platform.device_of(tensor)
+        return self.names.stream(self.platform.current_stream(device), device)
+
+    def here(self) -> tuple[str, int]:
+        """Give the calling thread's current stream, and its device."""
+        device = self.platform.current_device()
         return self.names.stream(self.platform.current_stream(device), device)
 
     def launch(self, where: tuple[str, int], name: str, reads: Args, writes: Args) -> None:
@@ -198,7 +203,7 @@ class Observer:
                     if (found := span(each)) is not None:
                         writes.append(found)
         if first is None:
-            self._on_host(plan, args, kwargs)
+            self.on_host(plan, args, kwargs)
         elif plan.waits or local.syncs or local.made or local.held is not None:
             self._launch_more(plan, args, first, reads, writes)
         else:
@@ -229,7 +234,7 @@ class Observer:
         """Record a kernel before which something else has to be told."""
         local = self.local
         if plan.waits and plan.base in INDEXED:
-            reads += self._upload_indices(args)
+            reads += waits.upload_indices(self, args)
             local.syncs.clear()
         if local.syncs:
             self._tell_syncs(local)
@@ -254,7 +259,7 @@ class Observer:
             if kind is Kind.COPY:
                 made = copies.carry_out(self, plan, func, args, kwargs)
             else:
-                made = self._wait(plan, func, args, kwargs)
+                made = waits.carry_out(self, plan, func, args, kwargs)
         finally:
             local.depth -= 1
             local.calls -= 1
@@ -262,51 +267,7 @@ class Observer:
             self.settle(local)
         return made
 
-    def _wait(self, plan: Plan, func: Any, args: Args, kwargs: dict[str, Any]) -> Any:
-        """Carry out an op whose result's shape, or value, the host must know (R41)."""
-        made = func(*args, **kwargs)
-        moved = self._upload_indices(args) if plan.base in INDEXED else []
-        given = accesses(plan, args, kwargs)
-        on_device = self.platform.on_device
-        reads = [s for t in given[0] if on_device(t) and (s := self.blocks.span(t)) is not None]
-        reads += moved
-        source = next((t for t in (*given[0], *given[1]) if on_device(t)), None)
-        if source is None:
-            self._on_host(plan, args, kwargs)
-            return made
-        where = self.stream_of(source)
-        new = tensors(made) if plan.makes else ()
-        writes = [
-            span for t in (*given[1], *new)
-            if on_device(t) and (span := self.blocks.span(t)) is not None
-        ]  # fmt: skip
-        if plan.base != "_local_scalar_dense":
-            self.launch(where, plan.name, reads, ())
-        if reads:
-            self.copy(where, reads[0], self.host.scratch(), "D2H", plan.via, blocking=True)
-        if writes:
-            self.launch(where, plan.name, reads, writes)
-        return made
-
-    def _upload_indices(self, args: Args) -> list[o.RangeSpec]:
-        """Record the transfer of indices on the CPU, which torch makes first, blocking."""
-        on_device = self.platform.on_device
-        moved: list[o.RangeSpec] = []
-        if not on_device(args[0]):
-            return moved
-        where = self.stream_of(args[0])
-        spaces = iter([block for block in self.local.made if not block.nbytes])
-        for each in args[1]:
-            if each is None or on_device(each) or (source := self.host.span(each)) is None:
-                continue
-            space = next(spaces, None)
-            if space is not None:
-                space.resize(each.numel() * each.itemsize)
-                self.copy(where, source, space.name, "H2D", "to", blocking=True)
-                moved.append(space.name)
-        return moved
-
-    def _on_host(self, plan: Plan, args: Args, kwargs: dict[str, Any]) -> None:
+    def on_host(self, plan: Plan, args: Args, kwargs: dict[str, Any]) -> None:
         """Record what an op of the host accesses in pinned memory."""
         reads, writes = accesses(plan, args, kwargs)
         self.host.follow(reads, writes, plan.via)
@@ -325,74 +286,6 @@ class Observer:
         freed, local.freed = local.freed, []
         for block in freed:
             self.emit(Free(buffer=block.name))
-
-    # -- what the program declares
-
-    def range_of(self, value: object) -> o.RangeSpec | None:
-        """Give the bytes of a tensor on the device or in pinned memory."""
-        if not isinstance(value, Tensor) or value.layout is not strided:
-            return None
-        if self.platform.on_device(value):
-            return self.blocks.span(value)
-        return self.host.span(value) if self.host.is_pinned(value) else None
-
-    def kernel(
-        self,
-        name: str,
-        run: Callable[..., object],
-        arguments: Args,
-        reads: Args,
-        writes: Args,
-    ) -> None:
-        """Run what the program says is one kernel."""
-        local = self.local
-        spans = [
-            [span for t in each if (span := self.range_of(t)) is not None]
-            for each in (reads, writes)
-        ]
-        given = tensors((*arguments, *reads, *writes))
-        first = next((t for t in given if self.platform.on_device(t)), None)
-        with self.ranged():
-            local.quiet += 1
-            try:
-                run(*arguments)
-            finally:
-                local.quiet -= 1
-            self.launch(self._here() if first is None else self.stream_of(first), name, *spans)
-
-    def _here(self) -> tuple[str, int]:
-        """Give the calling thread's current stream, and its device."""
-        device = self.platform.current_device()
-        return self.names.stream(self.platform.current_stream(device), device)
-
-    def host_reads_unseen(self, target: o.RangeSpec) -> None:
-        """Take a transfer to pageable memory as read: what plain host code does is not seen."""
-        self.emit(HostRead(buffer=target, via="unseen"))
-
-
-def accesses(
-    plan: Plan, args: Args, kwargs: dict[str, Any]
-) -> tuple[list[Tensor], list[Tensor]]:
-    """Give the tensors that an op reads, and those that it writes, among its arguments."""
-    reads: list[Tensor] = []
-    writes: list[Tensor] = []
-    for at, name, mode in plan.arguments:
-        value = args[at] if 0 <= at < len(args) else kwargs.get(name)
-        found = tensors(value)
-        if mode & READ:
-            reads += found
-        if mode & WRITE:
-            writes += found
-    return reads, writes
-
-
-def tensors(value: Any) -> Sequence[Tensor]:
-    """Give the tensors in an argument or result: in lists, and lists of lists."""
-    if isinstance(value, Tensor):
-        return (value,)
-    if isinstance(value, list | tuple):
-        return [tensor for each in value for tensor in tensors(each)]
-    return ()
 
 
 def _decompose(mode: Any, func: Any, args: Args, kwargs: dict[str, Any]) -> Any:

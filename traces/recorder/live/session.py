@@ -18,6 +18,7 @@ from streamsan.traces.recorder.errors import RecordError
 from streamsan.traces.recorder.journal import Journal
 from streamsan.traces.recorder.live import calls, host_calls
 from streamsan.traces.recorder.live.callbacks import Guarded
+from streamsan.traces.recorder.live.declared import Declared
 from streamsan.traces.recorder.live.mode import Mode, skip_in_dynamo
 from streamsan.traces.recorder.live.observer import Observer
 from streamsan.traces.recorder.live.patches import Patches
@@ -61,6 +62,7 @@ class Session:
         self._endings: list[Any] = []
         self._observer: Observer | None = None
         self._guarded: Guarded | None = None
+        self._sink: Declared | None = None
         self.text = self._stacks.text
 
     def header(self) -> o.Header:
@@ -83,7 +85,8 @@ class Session:
         more = self._platform.extras(observer)
         if more is not None:
             self._endings.append(more)
-        sink.begin(observer)
+        self._sink = Declared(observer)
+        sink.begin(self._sink)
         entered = self._entering()
         entered.__enter__()
         self._endings.append(lambda: entered.__exit__(None, None, None))
@@ -125,7 +128,8 @@ class Session:
         guarded.listening = False
         observer.local.quiet += 1
         self._patches.undo()
-        sink.end(observer)
+        if self._sink is not None:
+            sink.end(self._sink)
         self._observer = None
         observer.put = observer.journal_put = _drop
         if guarded.errors:
