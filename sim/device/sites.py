@@ -11,6 +11,18 @@ _DEEPEST = 24
 """Frames kept of a stack: enough to tell two callers apart."""
 
 
+_TEXTS: dict[tuple[object, ...], tuple[str, ...]] = {}
+"""Places in words. They are the same in every run, and cost more than the rest of one."""
+
+
+def _text(place: tuple[object, ...]) -> tuple[str, ...]:
+    return tuple(
+        f"{code.co_filename}:{_line(code, lasti)} {code.co_qualname}"
+        for code, lasti in zip(place[::2], place[1::2], strict=True)
+        if isinstance(code, CodeType) and isinstance(lasti, int)
+    )
+
+
 class Sites:
     """Gives each stack a number. Frames of torch and of this package are left out."""
 
@@ -44,13 +56,11 @@ class Sites:
             return number
 
     def _intern(self, place: tuple[object, ...]) -> int | None:
-        lines = []
-        for code, lasti in zip(place[::2], place[1::2], strict=True):
-            if isinstance(code, CodeType) and isinstance(lasti, int):
-                lines.append(f"{code.co_filename}:{_line(code, lasti)} {code.co_qualname}")
-        if not lines:
+        text = _TEXTS.get(place)
+        if text is None:
+            text = _TEXTS[place] = _text(place)
+        if not text:
             return None
-        text = tuple(lines)
         if text not in self._by_text:
             self._by_text[text] = len(self.table)
             self.table.append(text)
