@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, chdir, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,11 +82,12 @@ def _lint(scenario: Scenario, played: Played, folder: str, variant: str) -> None
     from streamsan.traces import save
 
     assert played.trace is not None  # noqa: S101 - it was recorded
-    path = os.path.relpath(Path(folder) / f"{scenario.name}_{variant}.trace.jsonl")
-    save(played.trace, path)
+    path = f"{scenario.name}_{variant}.trace.jsonl"
     rules = tuple(dict.fromkeys(each.rule for each in scenario.expect))
     select = ("SO1", "SO2", "SO7", *rules)
-    run_lint(Options(paths=(path,), settings=Settings(select=select), exit_zero=True))
+    with chdir(folder):
+        save(played.trace, path)
+        run_lint(Options(paths=(path,), settings=Settings(select=select), exit_zero=True))
 
 
 def _folder(output: str | None) -> AbstractContextManager[str]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from streamsan.commands import CLEAN, FOUND, Command
-from streamsan.commands.arguments import add_report, positive, settings_of
+from streamsan.commands.arguments import add_report, options_of, positive
 
 if TYPE_CHECKING:
     from streamsan.sim.scheduler.scenarios.play import Played
@@ -64,7 +64,7 @@ def _list(_: argparse.Namespace) -> int:
 
 
 def _run_one(arguments: argparse.Namespace) -> int:
-    from streamsan.checkers.reports.run import Options, run_lint
+    from streamsan.checkers.reports.run import run_lint
     from streamsan.traces import save
 
     scenario = find(arguments.name)
@@ -72,12 +72,7 @@ def _run_one(arguments: argparse.Namespace) -> int:
     with _kept(arguments.output) as path:
         if played.trace is not None:
             save(played.trace, path)
-        status = run_lint(
-            Options(
-                paths=(path,), settings=settings_of(arguments), form=arguments.format,
-                fail_on=arguments.fail_on, exit_zero=arguments.exit_zero,
-            )
-        )  # fmt: skip
+        status = run_lint(options_of(arguments, (path,)))
     _tell(arguments, played)
     return status
 

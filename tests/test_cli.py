@@ -90,15 +90,6 @@ def test_the_whole_output(
     assert (status, err) == (1, "")
 
 
-def test_the_readme_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch, run: Run) -> None:
-    monkeypatch.chdir(ROOT)
-    monkeypatch.setenv("COLUMNS", "88")
-
-    _, out, _ = run("lint", "examples/row_recycle_war_buggy.trace.jsonl")
-
-    assert f"```text\n{out}```\n" in (ROOT / "README.md").read_text(encoding="utf-8")
-
-
 def test_statistics_take_the_place_of_the_findings(run: Run) -> None:
     status, out, _ = run("lint", ".", "--statistics", "--select", "SO112")
 

@@ -213,3 +213,21 @@ def test_26883_the_none_is_caught_with_the_stacks_of_deferral_and_reader() -> No
     assert "prepare_for_extend" in defer
     assert "init_new" in read
     assert "profile_and_init_predictor" in read
+
+
+# -- switches that no pair of section 5 is about
+
+
+def test_without_any_pin_a_batch_is_freed_under_its_forward() -> None:
+    found = findings(play(ServerArgs(fence="none").but(Bug.NO_PIN), TWO))
+    assert {each.rule for each in found if each.severity == "error"} >= {"SO201"}
+
+
+def test_every_bug_of_the_page_is_a_switch_that_some_test_turns_on() -> None:
+    here = {Bug.NO_PIN, Bug.PULL_NO_WAIT}
+    elsewhere = {Bug.CLOSURE_LEAK}  # memory, not order: test_scheduler_paths.py
+    used = {bug for each in ALL.values() if each.buggy for bug in each.buggy.bugs}
+    assert set(Bug) == used | here | elsewhere
+    numbers = {bug.value.rstrip("abcdefghijklmnopqrstuvwxyz-") for bug in Bug}
+    by_era = {"B4", "B14"}  # the fence is missing, or stands too early
+    assert numbers | by_era >= {f"B{n}" for n in range(1, 25) if n != 2}
