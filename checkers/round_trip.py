@@ -56,9 +56,7 @@ def check(trace: Trace, returns: Returns, prices: Prices, evidence: Evidence) ->
             yield _finding(pair, returns.spared(pair), prices, evidence)
 
 
-def _finding(
-    pair: Pair, spared: tuple[int, ...], prices: Prices, evidence: Evidence
-) -> Finding:
+def _finding(pair: Pair, spared: tuple[int, ...], prices: Prices, evidence: Evidence) -> Finding:
     down, up, placed = pair.first.op, pair.second.op, evidence.order.placed
     source, host = (
         evidence.buffer_name(int(placed.buffer[access]))

@@ -176,7 +176,7 @@ def _keep(folder: str, scenario: Scenario, played: dict[bool, Played]) -> None:
 def _tell(arguments: argparse.Namespace, played: Played) -> None:
     from streamsan.checkers.reports.console import say
 
-    if arguments.format == "text":
+    if arguments.format in {None, "text"}:
         told = "; ".join(played.wrong) or "the tokens are those of the serial oracle"
         say("note", told)
 

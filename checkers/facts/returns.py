@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from streamsan.checkers.facts.history import History, Move
 
-
 MOST_USES = 2
 """The uses of a download that a round trip may have: the upload, and nothing after it."""
 

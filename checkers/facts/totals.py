@@ -38,8 +38,10 @@ def absorb(first: Finding, again: Finding) -> None:
 
 
 def settle(findings: list[Finding]) -> None:
-    """Say how often a cost comes per iteration, once all its repeats are counted."""
+    """Say how often a cost comes per iteration, and drop empty sums: all repeats are counted."""
     for finding in findings:
+        if not finding.details.get("total", True):
+            del finding.details["total"]
         entered = finding.details.get("iterations")
         if entered:
             finding.details["per_iteration"] = round(finding.count / entered, 3)

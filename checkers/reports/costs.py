@@ -31,9 +31,7 @@ def cost_lines(finding: Finding) -> Iterator[tuple[str, str]]:
 
 def _size(details: Mapping[str, Any], count: int) -> Iterator[str]:
     total = details.get("total", details)
-    size, often = details.get("bytes"), "" if count == 1 else f", {count} times"
-    if details.get("per_iteration") is not None and details.get("iteration"):
-        often += f", {details['per_iteration']:g} per {details['iteration']}"
+    size, often = details.get("bytes"), _often(details, count)
     if isinstance(size, int):
         dead = details.get("dead_bytes")
         part = f", {dead} of them unread" if isinstance(dead, int) and dead != size else ""
@@ -46,11 +44,20 @@ def _size(details: Mapping[str, Any], count: int) -> Iterator[str]:
         yield f"{duration(link)} on the link"
 
 
+def _often(details: Mapping[str, Any], count: int) -> str:
+    rate, name, rounds = (details.get(k) for k in ("per_iteration", "iteration", "iterations"))
+    times = "" if count == 1 else f", {count} times"
+    if rate is None or not rounds:
+        return times
+    return f"{times}, {rate:g} per {name}" if rate >= 1 else f", {count} in {rounds} of {name}"
+
+
 def _waits(details: Mapping[str, Any]) -> Iterator[str]:
     total = details.get("total", details)
     wait, avoidable = total.get("wait_ns"), total.get("avoidable_ns")
     if isinstance(wait, int):
-        part = f", {duration(avoidable)} of it avoidable" if isinstance(avoidable, int) else ""
+        told = isinstance(avoidable, int) and "predicted" not in details
+        part = f", {duration(avoidable)} of it avoidable" if told else ""
         yield f"the host waits {duration(wait)}{part}"
     elif isinstance(avoidable, int):
         yield f"the stream waits {duration(avoidable)} too long"

@@ -420,9 +420,7 @@ class Runtime:
         with self.lock:
             host = self.enter()
             self.recorder.add(
-                o.EventSynchronize(
-                    event=event, thread=host.name, site=self.site(host), t=self.now
-                )
+                o.EventSynchronize(event=event, thread=host.name, site=self.site(host), t=self.now)
             )
             self.engine.point()
             if capture is not None:

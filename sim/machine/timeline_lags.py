@@ -107,9 +107,7 @@ def _usual(moments: Moments, seen: list[int], works: list[tuple[int, int]]) -> U
     return Usual(launch, int(median(gaps)) if gaps else USUAL_GAP)
 
 
-def _hold(
-    line: Timeline, seen: list[int], usual: Usual, works: list[tuple[int, int]]
-) -> list[int]:
+def _hold(line: Timeline, seen: list[int], usual: Usual, works: list[tuple[int, int]]) -> list[int]:
     """Let work that began much later than it could wait for what ended just then."""
     moments, held = line.moments, []
     for op, moment in works:

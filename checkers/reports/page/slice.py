@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from streamsan.checkers.finding import Finding
@@ -22,6 +21,7 @@ from streamsan.traces.words import printable
 AROUND = 8
 """Other accesses of the same memory that are shown, nearest first."""
 MOST = 48
+ROUNDS = 4
 PAIR = 2
 _NAMED = ("bound", "record", "by", "next_payer", "wait", "covering")
 """Details of findings that are ops."""
@@ -129,13 +129,11 @@ def _nearest(ops: set[int], needed: set[int], centre: tuple[int, ...]) -> set[in
 
 def _text(order: HappensBefore, finding: Finding, ops: set[int]) -> str:
     """Write a slice in the mini-language: a trace of its own, which lint reads."""
-    trace = order.trace
-    kept = sorted(ops | set(_needed(order, ops)))
     try:
-        part = from_ops([_value(trace, op) for op in kept], _header(trace))
-        lines = format_trace(part).splitlines()
-    except (OpError, TraceError, msgspec.ValidationError):
+        kept, part = _part(order, ops)
+    except (OpError, TraceError):
         return ""
+    lines = format_trace(part).splitlines()
     heading = [f"# {finding.rule} {finding.name}: {printable(finding.message)}"]
     head, body = lines[: len(lines) - len(kept)], lines[len(lines) - len(kept) :]
     letters = dict(zip(finding.ops, "AB", strict=False))
@@ -144,6 +142,24 @@ def _text(order: HappensBefore, finding: Finding, ops: set[int]) -> str:
         for line, op in zip(body, kept, strict=True)
     ]
     return "".join(f"{line}\n" for line in (*heading, *head, *told))
+
+
+def _part(order: HappensBefore, ops: set[int]) -> tuple[list[int], Trace]:
+    """Give a slice as a trace, and the ops it is made of.
+
+    What orders its ops in the whole trace comes along where they would race without it.
+    """
+    trace, wanted = order.trace, set(ops)
+    for _ in range(ROUNDS):
+        kept = sorted(wanted | set(_needed(order, wanted)))
+        part = from_ops([_value(trace, op) for op in kept], _header(trace))
+        before = len(wanted)
+        for race in HappensBefore(part, engine="python").races():
+            one, two = (kept[op] for op in race.ops)
+            wanted |= _chain(order, one, two) or _chain(order, two, one)
+        if len(wanted) == before:
+            break
+    return kept, part
 
 
 def _needed(order: HappensBefore, ops: Iterable[int]) -> Iterator[int]:
@@ -168,7 +184,7 @@ def _value(trace: Trace, op: int) -> o.OpBase:
     view = trace[op]
     fields = {k: v for k, v in view.fields().items() if k not in _LEFT_OUT}
     cls = o.OPS[view.kind]
-    return msgspec.convert({k: v for k, v in fields.items() if k in cls.__struct_fields__}, cls)
+    return cls(**{k: v for k, v in fields.items() if k in cls.__struct_fields__})
 
 
 def _header(trace: Trace) -> o.Header:

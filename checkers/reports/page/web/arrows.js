@@ -72,23 +72,32 @@ export function opsSeen({ scene, camera, data }) {
  *   cross?: boolean, bend?: number}} how
  */
 export function arrow(pen, see, a, b, how) {
-  const { camera, theme } = see;
-  const [x1, y1] = [camera.x(a.to) - 2, middle(camera, a)];
+  const { camera } = see;
+  const [x1, y1] = startOf(camera, a, b);
   const [x2, y2] = [camera.x(b.from), middle(camera, b)];
-  const reach = Math.max(18, Math.min(90, Math.abs(x2 - x1) / 2));
+  const reach = Math.max(14, Math.min(70, Math.abs(x2 - x1) / 2));
   const bend = how.bend ?? 0;
   pen.strokeStyle = how.colour;
   pen.lineWidth = how.wide ?? 1.2;
   pen.setLineDash(how.dash ?? []);
   pen.beginPath();
   pen.moveTo(x1, y1);
-  pen.bezierCurveTo(x1 + reach, y1 + bend, x2 - reach, y2 + bend, x2 - 5, y2);
+  pen.bezierCurveTo(x1 + reach / 3, (y1 * 2 + y2) / 3 + bend, x2 - reach, y2 + bend, x2 - 5, y2);
   pen.stroke();
   pen.setLineDash([]);
   head(pen, how.colour, x2, y2, how.strong ? 8 : 6);
   const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2 + bend * 0.75];
   if (how.cross) crossAt(pen, how.colour, x, y);
-  if (how.words) label(pen, theme, how, x, y - (how.cross ? 20 : 0), camera);
+  if (how.words) label(see, how, x, y - (how.cross ? 20 : 0));
+}
+
+/** An arrow leaves a box at the side that faces its target, so that it crosses no name. */
+function startOf(camera, a, b) {
+  const wide = Math.min(camera.x(a.to) - camera.x(a.from), camera.scale);
+  const x = camera.x(a.from) + Math.max(1, wide * 0.8);
+  const down = b.row.y - a.row.y;
+  const y = a.row.y - camera.down;
+  return [x, down === 0 ? y + 4 : down > 0 ? y + a.row.height - 4 : y + 4];
 }
 
 function middle(camera, box) {
@@ -116,19 +125,42 @@ function crossAt(pen, colour, x, y) {
   pen.stroke();
 }
 
-/** Words on a plate that keeps them legible on whatever lies below. */
-export function label(pen, theme, how, x, y, camera) {
-  pen.font = how.strong ? theme.bold : theme.small;
-  const wide = pen.measureText(how.words).width + 10;
-  const left = Math.max(camera.left + 2, Math.min(x - wide / 2, camera.width - wide - 2));
+/** Note words for a plate; all plates of a frame are placed together, the strong ones first. */
+export function label(see, { words, colour, strong = false }, x, y) {
+  see.plates.push({ words, colour, strong, x, y });
+}
+
+const SHIFTS = [0, -20, 20, -40, 40, -60, 60];
+const TALL = 18;
+
+/** Draw the plates so that none covers another; a weak one without room is left out. */
+export function drawPlates(pen, see) {
+  const { camera, theme, plates } = see;
+  const taken = [];
+  plates.sort((a, b) => Number(b.strong) - Number(a.strong));
+  for (const plate of plates) {
+    pen.font = plate.strong ? theme.bold : theme.small;
+    const wide = pen.measureText(plate.words).width + 10;
+    const left = Math.max(camera.left + 2, Math.min(plate.x - wide / 2, camera.width - wide - 2));
+    const free = (shift) => !taken.some(([x, y, w]) =>
+      left < x + w && x < left + wide && Math.abs(y - (plate.y + shift)) < TALL);
+    const shift = SHIFTS.find(free);
+    if (shift === undefined || (!plate.strong && Math.abs(shift) > 20)) continue;
+    taken.push([left, plate.y + shift, wide]);
+    drawPlate(pen, theme, plate, left, plate.y + shift, wide);
+  }
+  plates.length = 0;
+}
+
+function drawPlate(pen, theme, { words, colour, strong }, left, y, wide) {
   pen.fillStyle = theme.plate;
-  pen.strokeStyle = how.colour;
-  pen.lineWidth = how.strong ? 1.5 : 0.5;
+  pen.strokeStyle = colour;
+  pen.lineWidth = strong ? 1.5 : 0.5;
   pen.beginPath();
-  pen.roundRect(left, y - 9, wide, 18, 4);
+  pen.roundRect(left, y - TALL / 2, wide, TALL, 4);
   pen.fill();
   pen.stroke();
-  pen.fillStyle = how.strong ? how.colour : theme.ink;
+  pen.fillStyle = strong ? colour : theme.ink;
   pen.textBaseline = "middle";
-  pen.fillText(how.words, left + 5, y + 0.5);
+  pen.fillText(words, left + 5, y + 0.5);
 }

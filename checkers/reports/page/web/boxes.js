@@ -2,12 +2,13 @@
 /** Draws rows of boxes: each op by itself where there is room, else one mark a pixel. */
 
 import { COPY, FAMILIES, HOST, KERNEL, MEMORY, RECORD, WAIT } from "./data.js";
-import { shorten } from "./dom.js";
+import { wrapped } from "./dom.js";
 import { firstAt } from "./order.js";
 import { bytesOf, writes } from "./scene.js";
 
-const APART = 3;
 /** Pixels from which ops are drawn one by one. */
+const APART = 3;
+const LINE = 14;
 
 /**
  * @param {CanvasRenderingContext2D} pen
@@ -96,7 +97,8 @@ function drawBox(pen, see, row, i, y) {
   const wide = right - x - (right - x > 6 ? 2 : 0);
   if (wide <= 0) return;
   let [top, tall] = [y + 4, row.height - 8];
-  if (call) [top, tall] = [y + row.height - 9, 5];
+  if (call) [top, tall] = [y + row.height - 7, 5];
+  else if (row.calls) tall -= 6;
   let hollow = false;
   if (row.access) {
     const [part, size] = bytesOf(data, row.access[i]);
@@ -169,7 +171,9 @@ function caption(pen, see, op, family, hollow, x, y, wide, tall, row, i) {
   const room = Math.floor((wide - 8) / 6.2);
   if (room < 1) return;
   const doing = row.access ? `${writes(data, row.access[i]) ? "writes" : "reads"}: ` : "";
-  const text = room < 3 ? FAMILIES[family].sign : `${FAMILIES[family].sign} ${shorten(doing + data.title(op), room - 2)}`;
+  const most = Math.max(1, Math.floor((tall - 2) / LINE));
+  const lines = room < 3 ? [FAMILIES[family].sign]
+    : wrapped(`${FAMILIES[family].sign} ${doing}${data.title(op)}`, room, most);
   pen.fillStyle = hollow ? theme.ink : theme.text[family];
   pen.font = theme.font;
   pen.textBaseline = "middle";
@@ -177,7 +181,8 @@ function caption(pen, see, op, family, hollow, x, y, wide, tall, row, i) {
   pen.beginPath();
   pen.rect(x, y, wide, tall);
   pen.clip();
-  pen.fillText(text, Math.max(x, see.camera.left) + 5, y + tall / 2 + 0.5);
+  const first = y + tall / 2 + 0.5 - ((lines.length - 1) * LINE) / 2;
+  lines.forEach((line, n) => pen.fillText(line, Math.max(x, see.camera.left) + 5, first + n * LINE));
   pen.restore();
 }
 

@@ -30,7 +30,7 @@ export function fill(parent, ...children) {
 }
 
 function put(parent, children) {
-  for (const child of children.flat()) {
+  for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
     parent.append(child instanceof Node ? child : visible(String(child)));
   }
@@ -56,6 +56,25 @@ export function shorten(text, most) {
   if (whole.length <= most) return whole;
   const head = Math.ceil((most - 1) * 0.65);
   return `${whole.slice(0, head)}…${whole.slice(whole.length - (most - 1 - head))}`;
+}
+
+/**
+ * Break a text into lines of so many characters, at spaces and underscores where there are any.
+ * @param {string} text
+ * @param {number} wide
+ * @param {number} most
+ */
+export function wrapped(text, wide, most) {
+  const lines = [];
+  let rest = text;
+  while (rest.length > wide && lines.length < most - 1) {
+    const near = Math.max(rest.lastIndexOf(" ", wide), rest.lastIndexOf("_", wide - 1) + 1);
+    const cut = near > wide / 3 ? near : wide;
+    lines.push(rest.slice(0, cut).trim());
+    rest = rest.slice(cut).trim();
+  }
+  lines.push(rest.length > wide ? shorten(rest, wide) : rest);
+  return lines;
 }
 
 /** @param {number} ns */

@@ -8,6 +8,10 @@
 import { WRITE } from "./data.js";
 
 export const ROW = 34;
+const TALL = 88;
+const WIDE = 2.6;
+const MAIN = 2.2;
+const GROUP = 18;
 export const BUFFER_ROW = 46;
 export const HEAD = 22;
 const MOST_BUFFERS = 200;
@@ -21,51 +25,62 @@ const MOST_BUFFERS = 200;
 
 /**
  * @param {import("./data.js").Data} data
- * @param {{view: string, axis: string, chosen: Int32Array, focus: number[]}} wanted
+ * @param {{view: string, axis: string, chosen: Int32Array, focus: number[],
+ *   main?: number[], room?: number}} wanted
  */
-export function makeScene(data, { view, axis, chosen, focus }) {
-  const place = axis === "slice" ? placesOf(chosen) : null;
+export function makeScene(data, { view, axis, chosen, focus, main = [], room = 0 }) {
+  const place = axis === "slice" ? placesOf(chosen, new Set(main)) : null;
   const drafts = view === "buffers" ? bufferDrafts(data, chosen, axis, focus)
     : laneDrafts(data, axis === "slice" ? chosen : null);
   const rows = [];
+  const height = rowHeight(drafts, view, axis, room);
   let y = HEAD;
   let group = null;
   for (const draft of drafts) {
     if (draft.group !== group) {
       group = draft.group;
-      y += 18;
+      y += GROUP;
     }
-    const height = view === "buffers" ? BUFFER_ROW : ROW;
-    rows.push({ ...draft, y, height, ...along(data, draft, axis, place) });
+    rows.push({ ...draft, calls: draft.calls.length > 0, y, height, ...along(data, draft, axis, place) });
     y += height;
   }
-  const [low, high] = extent(data, rows, axis, chosen);
-  return { view, axis, rows, height: y + 8, low, high, place, rowOfLane: byLane(rows) };
+  const [low, high] = extent(data, rows, axis);
+  return { view, axis, rows, height: y + 8, low, high, place, rowOfLane: by(rows, "lane"), rowOfBuffer: by(rows, "buffer") };
 }
 
-function byLane(rows) {
+/** A slice has few rows: they take the room there is. */
+function rowHeight(drafts, view, axis, room) {
+  const least = view === "buffers" ? BUFFER_ROW : ROW;
+  if (axis !== "slice" || !drafts.length) return least;
+  const groups = new Set(drafts.map((draft) => draft.group)).size;
+  return Math.max(least, Math.min(TALL, Math.floor((room - HEAD - 10 - groups * GROUP) / drafts.length)));
+}
+
+function by(rows, key) {
   const found = new Map();
-  for (const row of rows) if (row.lane >= 0) found.set(row.lane, row);
+  for (const row of rows) if (row[key] >= 0) found.set(row[key], row);
   return found;
 }
 
-function placesOf(chosen) {
+/** Where each op of a slice begins; the ops that it is about get more room. */
+function placesOf(chosen, main) {
   const found = new Map();
-  chosen.forEach((op, i) => found.set(op, i));
+  let at = 0;
+  for (const op of chosen) {
+    found.set(op, at);
+    at += main.has(op) ? MAIN : 1;
+  }
   return found;
 }
 
-function extent(data, rows, axis, chosen) {
-  if (axis === "slice") return [0, Math.max(1, chosen.length)];
+function extent(data, rows, axis) {
   if (axis === "order") return [0, Math.max(1, data.count)];
   let low = Infinity;
   let high = -Infinity;
   for (const row of rows) {
     if (!row.ops.length) continue;
     low = Math.min(low, row.from[0]);
-    for (const at of [row.to[row.to.length - 1], row.from[row.from.length - 1]]) {
-      high = Math.max(high, at);
-    }
+    high = Math.max(high, row.to[row.to.length - 1]);
   }
   return low < high ? [low, high] : [0, 1];
 }
@@ -151,9 +166,20 @@ function along(data, draft, axis, place) {
       from[i] = place ? place.get(ops[i]) : ops[i];
       to[i] = from[i] + 1;
     }
+    if (place) widen(from, to, call);
     return { ops, from, to, call, access };
   }
   return byTime(data, { ops, from, to, call, access });
+}
+
+/** In a slice only order counts: a box may reach to the next one of its row, so its name is read. */
+function widen(from, to, call) {
+  let next = Infinity;
+  for (let i = from.length - 1; i >= 0; i--) {
+    if (call[i]) continue;
+    to[i] = Math.min(next, from[i] + WIDE);
+    next = from[i];
+  }
 }
 
 /** Merge two lists of ascending ops. */
@@ -190,18 +216,30 @@ function byTime(data, row) {
 
 /** Where an op's main box is: on the axis and down the page; null where it is not drawn. */
 export function boxOf(scene, data, op) {
-  const row = scene.view === "lanes" ? scene.rowOfLane.get(data.lane(op)) : bufferRow(scene, op);
+  const row = scene.view === "lanes" ? scene.rowOfLane.get(data.lane(op)) : bufferRow(scene, data, op);
   if (!row) return null;
   if (scene.axis === "time") {
     const span = data.span(op);
     return span && { from: span[0], to: span[1], row };
   }
   const at = scene.place ? scene.place.get(op) : op;
-  return at === undefined ? null : { from: at, to: at + 1, row };
+  if (at === undefined) return null;
+  const to = scene.place ? row.to[firstOwn(row, op)] : at + 1;
+  return { from: at, to: to ?? at + 1, row };
 }
 
-function bufferRow(scene, op) {
-  return scene.rows.find((row) => row.ops.includes(op));
+function firstOwn(row, op) {
+  return row.ops.findIndex((each, i) => each === op && !row.call[i]);
+}
+
+/** The row of the first buffer that an op touches; rows in question come first. */
+function bufferRow(scene, data, op) {
+  let best = null;
+  for (const { buffer } of data.accesses(op)) {
+    const row = scene.rowOfBuffer.get(buffer);
+    if (row && (!best || row.y < best.y)) best = row;
+  }
+  return best;
 }
 
 /** Where within its row an access stands, by its bytes: [top, height] as parts of 1. */

@@ -27,10 +27,10 @@ export function drawFinding(pen, see, finding) {
 
 function drawMissing(pen, see, finding, a, b) {
   const { theme } = see;
-  const bend = a.row === b.row ? -46 : 0;
+  const bend = a.row === b.row ? -34 : 0;
   arrow(pen, see, a, b, {
     colour: theme.bad, dash: [7, 5], wide: 2.5, strong: true, cross: true, bend,
-    words: "missing: nothing orders A before B",
+    words: "missing: A before B",
   });
   if (finding.fix?.record) drawFix(pen, see, a, b);
 }
@@ -38,7 +38,7 @@ function drawMissing(pen, see, finding, a, b) {
 /** The narrowest fix: a record right after A, a wait right before B. */
 function drawFix(pen, see, a, b) {
   const { camera, theme } = see;
-  const [x1, x2] = [camera.x(a.to), camera.x(b.from)];
+  const [x1, x2] = [camera.x(Math.min(a.to, a.from + 1)), camera.x(b.from)];
   if (x2 - x1 < -40) return;
   const [y1, y2] = [a, b].map((box) => box.row.y - camera.down + box.row.height - 3);
   for (const [x, y, words] of [[x1, y1, "+ record"], [x2, y2, "+ wait"]]) {
@@ -50,7 +50,7 @@ function drawFix(pen, see, a, b) {
     pen.lineTo(x - 6, y);
     pen.closePath();
     pen.fill();
-    label(pen, theme, { colour: theme.good, words, strong: true }, x, y + 15, camera);
+    label(see, { colour: theme.good, words, strong: true }, x, y + 15);
   }
 }
 
@@ -64,8 +64,7 @@ function drawAlmost(pen, see, finding, record, wait) {
   frame(pen, see, wait, theme.almost, "");
   const { camera } = see;
   const x = (camera.x(wait.from) + camera.x(wait.to)) / 2;
-  label(pen, theme, { colour: theme.almost, words: `almost: ${kind}`, strong: true }, x,
-    wait.row.y - camera.down - 5, camera);
+  label(see, { colour: theme.almost, words: `almost: ${kind}`, strong: true }, x, wait.row.y - camera.down - 5);
 }
 
 function drawCommon(pen, see, common, a, b, op) {
@@ -76,8 +75,8 @@ function drawCommon(pen, see, common, a, b, op) {
   }
   frame(pen, see, common, theme.common, "");
   const { camera } = see;
-  label(pen, theme, { colour: theme.common, words: "before both", strong: true },
-    (camera.x(common.from) + camera.x(common.to)) / 2, common.row.y - camera.down - 5, camera);
+  label(see, { colour: theme.common, words: "before both", strong: true },
+    (camera.x(common.from) + camera.x(common.to)) / 2, common.row.y - camera.down - 5);
 }
 
 /** A frame around a box, with a letter on it. */
@@ -89,7 +88,16 @@ export function frame(pen, see, box, colour, letter) {
   pen.strokeStyle = colour;
   pen.lineWidth = 3;
   pen.strokeRect(x, y + 2, wide, box.row.height - 4);
-  if (!letter) return;
+  if (letter) see.letters.push({ x, y, colour, letter });
+}
+
+/** Draw the letters of frames: above all else. */
+export function drawLetters(pen, { letters, theme }) {
+  for (const each of letters) drawLetter(pen, theme, each);
+  letters.length = 0;
+}
+
+function drawLetter(pen, theme, { x, y, colour, letter }) {
   pen.fillStyle = colour;
   pen.beginPath();
   pen.arc(x + 2, y + 3, 9, 0, 7);

@@ -1,11 +1,11 @@
 // @ts-check
 /** The timeline's canvas: bands, rows, arrows, names of rows, an axis. */
 
-import { drawEdges } from "./arrows.js";
+import { arrow, drawEdges, drawPlates } from "./arrows.js";
 import { drawRows } from "./boxes.js";
 import { counted, duration, shorten } from "./dom.js";
 import { HEAD, boxOf } from "./scene.js";
-import { drawFinding, frame } from "./story.js";
+import { drawFinding, drawLetters, frame } from "./story.js";
 
 /**
  * Draw one frame; give whether edges were left out.
@@ -26,6 +26,8 @@ export function drawTimeline(pen, see) {
   const hidden = drawEdges(pen, see);
   if (see.finding) drawFinding(pen, see, see.finding);
   chosenOps(pen, see);
+  drawPlates(pen, see);
+  drawLetters(pen, see);
   pen.restore();
   rowNames(pen, see);
   axis(pen, see);
@@ -70,8 +72,13 @@ function stretch(scene, data, first, end) {
   return a && b && [a[0], b[1]];
 }
 
+/** What is chosen, the chain between two chosen ops, and where the two runs are. */
 function chosenOps(pen, see) {
-  const { scene, data, theme, selected, compared, playing } = see;
+  const { scene, data, theme, selected, compared, playing, chain } = see;
+  for (const step of chain) {
+    const [a, b] = [boxOf(scene, data, step.from), boxOf(scene, data, step.to)];
+    if (a && b && scene.view === "lanes") arrow(pen, see, a, b, { colour: theme.good, wide: 3, words: step.words, bend: a.row === b.row ? -16 : 0 });
+  }
   for (const [op, letter] of [[selected, ""], [compared, ""]]) {
     const box = op === null ? null : boxOf(scene, data, op);
     if (box) frame(pen, see, box, theme.ink, letter);
@@ -119,15 +126,28 @@ function axis(pen, { scene, camera, theme, chosen }) {
   pen.textBaseline = "middle";
   const heads = { order: "issue order, op", time: "time", slice: `${counted(chosen.length, "op")} that matter` };
   pen.fillText(heads[scene.axis], 8, HEAD / 2);
+  if (scene.axis === "slice") {
+    let free = camera.left;
+    for (const [op, at] of scene.place) {
+      const x = camera.x(at);
+      if (x < free) continue;
+      tick(pen, x, `op ${op}`);
+      free = x + 44;
+    }
+    return;
+  }
   const step = nice((camera.to - camera.from) / Math.max(2, (camera.width - camera.left) / 90), scene.axis);
   for (let at = Math.ceil(camera.from / step) * step; at < camera.to; at += step) {
     const x = camera.x(at);
     if (x < camera.left) continue;
-    const op = scene.axis === "slice" ? chosen[at] : at;
-    if (op === undefined || (scene.axis !== "time" && op < 0)) continue;
-    pen.fillRect(x, HEAD - 6, 1, 6);
-    pen.fillText(scene.axis === "time" ? duration(at) : `op ${op}`, x + 3, HEAD / 2);
+    if (scene.axis !== "time" && at < 0) continue;
+    tick(pen, x, scene.axis === "time" ? duration(at) : `op ${at}`);
   }
+}
+
+function tick(pen, x, words) {
+  pen.fillRect(x, HEAD - 6, 1, 6);
+  pen.fillText(words, x + 3, HEAD / 2);
 }
 
 function nice(raw, kind) {
