@@ -12,8 +12,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_HERE = str(Path(__file__).resolve().parent)
-
 
 class _Torch(importlib.abc.MetaPathFinder):
     """Finds torch as the others do, and acts once it is loaded."""
@@ -49,9 +47,17 @@ def _begin() -> None:
     begin()
 
 
+def _is_ours(folder: str) -> bool:
+    """Whether a folder holds this very file: under another name, too, as editable installs do."""
+    try:
+        return Path(folder or ".", "sitecustomize.py").samefile(__file__)
+    except OSError:
+        return False
+
+
 def _next_one() -> None:
     """Load the sitecustomize that this one stands before."""
-    rest = [each for each in sys.path if str(Path(each or ".").resolve()) != _HERE]
+    rest = [each for each in sys.path if not _is_ours(each)]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", rest)
     if spec is not None and spec.loader is not None:
         module = importlib.util.module_from_spec(spec)
