@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from streamsan.checkers.finding import Finding
     from streamsan.checkers.scope import Scope
-    from streamsan.commands.testing import Wish
+    from streamsan.commands.hall.testing import Wish
 
 _MARKERS = (
     (
@@ -72,7 +72,7 @@ class _Watch:
     """Records tests; there only with ``--streamsan``."""
 
     def __init__(self, config: pytest.Config) -> None:
-        from streamsan.commands import testing
+        from streamsan.commands.hall import testing
         from streamsan.traces.errors import StreamsanError
 
         self._testing = testing
@@ -211,7 +211,7 @@ def _is_controller(config: pytest.Config) -> bool:
 
 def _wish(item: pytest.Function, policy: str | None) -> Wish | None:
     """Read the markers of a test; None where it is not to be recorded."""
-    from streamsan.commands.testing import FIRST, Wish, policies
+    from streamsan.commands.hall.testing import FIRST, Wish, policies
 
     skip = item.get_closest_marker("streamsan_skip")
     if skip is not None:

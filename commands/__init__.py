@@ -38,7 +38,7 @@ class Command:
 
 def commands() -> Iterator[tuple[str, Command]]:
     """Give every command with its name, in the order of their names."""
-    for name in sorted(module.name for module in iter_modules(__path__)):
+    for name in sorted(each.name for each in iter_modules(__path__) if not each.ispkg):
         module = import_module(f"{__name__}.{name}")
         if isinstance(found := getattr(module, "COMMAND", None), Command):
             yield name, found

@@ -64,7 +64,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Read the settings of a check from what ``add_report`` and ``lint`` declare."""
     from streamsan.checkers.settings import Settings
-    from streamsan.commands.pricing import confirmed_and_priced, priced
+    from streamsan.commands.hall.pricing import confirmed_and_priced, priced
 
     return Settings(
         select=listed(arguments.select),

@@ -31,8 +31,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from streamsan.checkers import check
     from streamsan.checkers.reports.console import emit
     from streamsan.checkers.settings import Settings
-    from streamsan.commands import judged
-    from streamsan.commands.confirming import Confirmer
+    from streamsan.commands.hall import judged
+    from streamsan.commands.hall.confirming import Confirmer
     from streamsan.traces import load
     from streamsan.traces.errors import UsageError
 

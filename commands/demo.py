@@ -25,7 +25,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     from streamsan.checkers.reports.console import emit
-    from streamsan.commands.scenarios import confirm, judge
+    from streamsan.commands.hall.scenarios import confirm, judge
     from streamsan.commands.sim import find, play_here
 
     scenario = find(arguments.name)

@@ -39,8 +39,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from streamsan.commands import exploring
-    from streamsan.commands.replaying import replay_text
+    from streamsan.commands.hall import exploring
+    from streamsan.commands.hall.replaying import replay_text
     from streamsan.sim.machine.schedule import ScheduleError
     from streamsan.traces import load
     from streamsan.traces.errors import UsageError

@@ -23,7 +23,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from streamsan.checkers.fix import apply_fixes
     from streamsan.checkers.fix_all import mend, needless, without_needless
     from streamsan.checkers.reports.console import emit
-    from streamsan.commands import fixing
+    from streamsan.commands.hall import fixing
     from streamsan.traces import load, save
 
     trace = load(arguments.trace)

@@ -79,7 +79,7 @@ def _run_one(arguments: argparse.Namespace) -> int:
 
 def _matrix(arguments: argparse.Namespace) -> int:
     from streamsan.checkers.reports.console import emit
-    from streamsan.commands.matrix import Row, heading, line, row_of, summary, write_rows
+    from streamsan.commands.hall.matrix import Row, heading, line, row_of, summary, write_rows
     from streamsan.sim.scheduler.scenarios import all_scenarios
 
     names = arguments.only.split(",") if arguments.only else None

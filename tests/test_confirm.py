@@ -13,7 +13,7 @@ from test_litmus import PROGRAMS, trace_of
 
 from streamsan import cli
 from streamsan.checkers import check
-from streamsan.commands.confirming import Confirmer
+from streamsan.commands.hall.confirming import Confirmer
 from streamsan.sim.machine import compile_trace, judge, outcome_of, replay
 from streamsan.sim.machine.slots import looks
 from streamsan.sim.machine.witness import Judge

@@ -14,7 +14,7 @@ from streamsan import cli
 from streamsan.checkers import check
 from streamsan.checkers.fix import apply_fixes
 from streamsan.checkers.fix_all import is_hazard, mend, needless, without_needless
-from streamsan.commands.fixing import agreement
+from streamsan.commands.hall.fixing import agreement
 from streamsan.sim.machine import explore
 from streamsan.sim.machine.slack import allowed_without
 from streamsan.traces import load, save

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import streamsan
-from streamsan.commands import testing
+from streamsan.commands.hall import testing
 from streamsan.traces.recorder.errors import RecordError
 
 HEAVY = {"numpy", "networkx", "rich", "torch", "msgspec", "numba", "streamsan.checkers"}
@@ -209,7 +209,7 @@ def test_it(i):
 
 # On CUDA tests are recorded by ``streamsan.record``, which the simulated device has, too.
 AS_ON_CUDA = """
-from streamsan.commands import testing
+from streamsan.commands.hall import testing
 
 start = testing.start_device
 testing.start_device = lambda wanted: "cuda" if start("sim") else "none"

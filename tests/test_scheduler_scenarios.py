@@ -17,7 +17,7 @@ import pytest
 pytest.importorskip("torch")
 
 from streamsan.checkers import Finding, check
-from streamsan.commands.scenarios import confirm, judge, label
+from streamsan.commands.hall.scenarios import confirm, judge, label
 from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.scenarios import all_scenarios, find_scenario
 from streamsan.sim.scheduler.scenarios.asks import TWO

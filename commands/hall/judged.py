@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from streamsan.commands.confirming import in_words, with_verdict
+from streamsan.commands.hall.confirming import in_words, with_verdict
 
 if TYPE_CHECKING:
     from streamsan.checkers import Finding
     from streamsan.checkers.reports.witness import Lanes
-    from streamsan.commands.confirming import Looked
+    from streamsan.commands.hall.confirming import Looked
 
 
 class Judged(NamedTuple):
@@ -88,7 +88,7 @@ def replay_text(each: Judged) -> str:
 
 def _lanes(each: Judged) -> Lanes:
     from streamsan.checkers.reports.witness import Lanes
-    from streamsan.commands.replaying import one_run, side_by_side
+    from streamsan.commands.hall.replaying import one_run, side_by_side
 
     if each.looked is None:
         return Lanes((), (), ())
@@ -121,7 +121,7 @@ def _finding(each: Judged, *, runs: bool) -> dict[str, Any]:
 
 
 def _runs(each: Judged) -> list[dict[str, Any]]:
-    from streamsan.commands.replaying import as_data
+    from streamsan.commands.hall.replaying import as_data
     from streamsan.sim.machine.story import tell
 
     if each.looked is None:

@@ -56,7 +56,7 @@ def confirmed_and_priced(
     trace: Trace, findings: tuple[Finding, ...], switches: Switches = ()
 ) -> tuple[Finding, ...]:
     """Give the findings with their witnesses and their prices."""
-    from streamsan.commands.confirming import confirmed
+    from streamsan.commands.hall.confirming import confirmed
 
     return priced(trace, confirmed(trace, findings, switches), switches)
 

@@ -67,7 +67,7 @@ class Result(NamedTuple):
 def agreement(mended: Mended, fixed: Trace) -> Agreement:
     """Run each pair that was a hazard in the fixed trace, and a small trace as a whole."""
     from streamsan.checkers.fix_all import is_hazard
-    from streamsan.commands.confirming import Confirmer
+    from streamsan.commands.hall.confirming import Confirmer
     from streamsan.sim.machine import explore
 
     trace = mended.edited.trace

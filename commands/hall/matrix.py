@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from streamsan.commands.scenarios import Verdict, confirm, judge
+from streamsan.commands.hall.scenarios import Verdict, confirm, judge
 
 if TYPE_CHECKING:
     from streamsan.sim.scheduler.scenarios.play import Played
