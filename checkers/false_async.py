@@ -49,8 +49,8 @@ def check(
             if copy.kind == "H2D":
                 yield _upload(copy, prices, evidence)
             elif copy.last is not None:
-                readers = history.host_readers(copy.op)
-                yield _download(copy, copy.last, readers, prices, evidence)
+                users = history.host_users(copy.op)
+                yield _download(copy, copy.last, users, prices, evidence)
 
 
 def _memory(copy: Copy) -> str:
@@ -58,7 +58,7 @@ def _memory(copy: Copy) -> str:
 
 
 def _download(
-    copy: Copy, last: int, readers: list[int], prices: Prices, evidence: Evidence
+    copy: Copy, last: int, users: list[int], prices: Prices, evidence: Evidence
 ) -> Finding:
     message = (
         f"{evidence.call(copy.op)} downloads to {_memory(copy)}: {evidence.trace[copy.op].thread} "
@@ -70,7 +70,7 @@ def _download(
         buffer=evidence.buffer_name(copy.buffers[1]),
         details={
             **prices.blocking_copy(copy),
-            **without(unblock=[copy.op], reads=[[reader, copy.op] for reader in readers]),
+            **without(unblock=[copy.op], reads=[[user, copy.op] for user in users]),
         },
     )  # fmt: skip
 

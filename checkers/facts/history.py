@@ -192,14 +192,15 @@ class History:
         """Give the accesses that are next to use the bytes of a place after one; -1 for none."""
         return {self._timeline.after(atom, access) for atom in self.atoms(place)}
 
-    def host_readers(self, op: int) -> list[int]:
-        """Give the host reads that are the next to use what a copy brings."""
+    def host_users(self, op: int) -> list[int]:
+        """Give the host's reads and writes that are the next to use what a copy brings."""
         placed, move = self.order.placed, self.move_of.get(op)
         if move is None:
             return []
         uses = self.next_uses(move.target, int(placed.place[move.target])) - {-1}
-        readers = {int(placed.op[use]) for use in uses}
-        return sorted(op for op in readers if self.trace.kind[op] == Kind.HOST_READ)
+        users = {int(placed.op[use]) for use in uses}
+        by_host = (Kind.HOST_READ, Kind.HOST_WRITE)
+        return sorted(op for op in users if self.trace.kind[op] in by_host)
 
     def bytes_left(self, place: int, taken: set[int]) -> list[list[int]]:
         """Give [first byte, length] of the parts of a place, in its buffer, outside other places.

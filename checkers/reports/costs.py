@@ -22,7 +22,7 @@ def cost_lines(finding: Finding) -> Iterator[tuple[str, str]]:
     """Give the lines about a cost, each with its label; none for a finding that has no price."""
     details = finding.details
     words = [*_size(details, finding.count), *_waits(details)]
-    if words:
+    if words and not KEYS.isdisjoint(details):
         yield "cost", "; ".join(words)
     predicted = details.get("predicted")
     if isinstance(predicted, Mapping):
@@ -37,7 +37,9 @@ def _size(details: Mapping[str, Any], count: int) -> Iterator[str]:
         part = f", {dead} of them unread" if isinstance(dead, int) and dead != size else ""
         rate = details.get("bytes_per_second")
         speed = f", {rate} bytes a second wasted" if isinstance(rate, int) else ""
-        yield f"{size} bytes{part}{often}{speed}"
+        whole = total.get("bytes", size)
+        in_all = f", {whole} in all" if whole != size else ""
+        yield f"{size} bytes{part}{often}{in_all}{speed}"
     elif often:
         yield often.removeprefix(", ")
     if isinstance(link := total.get("link_ns"), int):
@@ -49,7 +51,9 @@ def _often(details: Mapping[str, Any], count: int) -> str:
     times = "" if count == 1 else f", {count} times"
     if rate is None or not rounds:
         return times
-    return f"{times}, {rate:g} per {name}" if rate >= 1 else f", {count} in {rounds} of {name}"
+    return (
+        f"{times}, {rate:g} per {name}" if rate >= 1 else f", {count} in {rounds} rounds of {name}"
+    )
 
 
 def _waits(details: Mapping[str, Any]) -> Iterator[str]:

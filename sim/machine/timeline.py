@@ -100,17 +100,16 @@ class Timeline:
 
     def _calls(self) -> None:
         """Chain the calls of each thread; a call within another hangs on that one's beginning."""
-        starts = self._starters()
         thread = self.trace.thread
         by_thread = np.argsort(thread, kind="stable")
         bounds = np.flatnonzero(np.diff(thread[by_thread])) + 1
         edges = [0, *bounds.tolist(), len(by_thread)]
         for low, high in pairwise(edges):
             mine = by_thread[low:high].tolist()
-            if mine:
-                self._chain(mine, starts.get(int(thread[mine[0]]), NOWHERE))
+            self._chain(mine)
+        self._starts()
 
-    def _chain(self, ops: list[int], starter: int) -> None:
+    def _chain(self, ops: list[int]) -> None:
         moments = self.moments
         last, widest, widest_end = NOWHERE, NOWHERE, -(2**63)
         for op in ops:
@@ -122,21 +121,22 @@ class Timeline:
             self.call[op] = call = moments.add(first, start)
             if widest >= 0 and widest != last and widest_end <= start:
                 moments.others[call].append(self.back[widest])
-            if last < 0 and starter >= 0 and self.back[starter] >= 0:
-                moments.others[call].append(self.back[starter])
             self.back[op] = moments.add(call, stop)
             last = op
             if (stop or start) >= widest_end:
                 widest, widest_end = op, stop or start
 
-    def _starters(self) -> dict[int, int]:
-        """By thread: the op that starts it, where its thread comes earlier in the columns."""
-        trace = self.trace
-        found = {}
-        for op in np.flatnonzero(trace.kind == Kind.THREAD_START).tolist():
-            if trace.thread[op] < trace.obj[op]:
-                found[int(trace.obj[op])] = op
-        return found
+    def _starts(self) -> None:
+        """Let the first call of a thread hang on the call that started the thread."""
+        first: dict[int, int] = {}
+        threads = self.trace.thread.tolist()
+        for op, call in enumerate(self.call):
+            if call >= 0:
+                first.setdefault(threads[op], call)
+        for op in np.flatnonzero(self.trace.kind == Kind.THREAD_START).tolist():
+            call = first.get(int(self.trace.obj[op]), NOWHERE)
+            if call >= 0 and self.back[op] >= 0:
+                self.moments.others[call].append(self.back[op])
 
     # --- work
 
@@ -149,8 +149,6 @@ class Timeline:
             line = self._lanes[self._lane[node]]
             if line is Line.THREAD:
                 self._after[node] = self.back[op]
-                continue
-            if line is Line.SIDE:
                 continue
             begin, end = self.time("begin", op), self.time("end", op)
             timed = op_node[op] == node and begin is not None and end is not None

@@ -20,6 +20,8 @@ SLACK = 20_000
 Older Kineto files cut times to microseconds; in an Nsight export of two H100 the synchronises of
 one device return 4 to 7 us before the copies that they wait for, those of the other 7 to 10 after.
 """
+WAITS = ("stream_synchronize", "event_synchronize", "device_synchronize", "unknown")
+"""What an unresolved call may be for the host to wait in it; ``unknown`` is a free, say."""
 HELD = 5_000
 """Work that begins within so many ns of another's end may have waited for it."""
 
@@ -55,7 +57,7 @@ class Guesses:
                 last[thread[op]] = op
                 continue
             kind = self.trace.extras.get(op, {}).get("unresolved")
-            if kind is None or self._back[op] < 0 or kind == "stream_wait_event":
+            if kind not in WAITS or self._back[op] < 0:
                 continue
             is_stream = kind == "stream_synchronize"
             work = last.get(thread[op], -1) if is_stream else self._ended_in(op)
@@ -68,8 +70,9 @@ class Guesses:
         return int(self.trace.t[op]) if found == NONE else found
 
     def _ended_in(self, op: int) -> int:
-        """Give the work issued before a call that ended last while the call lasted; -1 for none."""
-        start, at = int(self.trace.t[op]), bisect_right(self._ends, self._until(op))
+        """Give the work issued before a call at whose end the call returned; -1 for none."""
+        until = self._until(op)
+        start, at = max(int(self.trace.t[op]), until - SLACK), bisect_right(self._ends, until)
         while at > 0 and self._ends[at - 1] > start:
             at -= 1
             if self._ops[at] < op:

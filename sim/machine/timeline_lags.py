@@ -73,7 +73,7 @@ def measure(line: Timeline) -> Timed | None:
 def _seen(moments: Moments, order: list[int]) -> list[int]:
     """Give when each moment was; one that is not recorded came as soon as it could."""
     start = min((known for known in moments.seen if known is not None), default=0)
-    found = [start] * len(moments)
+    found = [0] * len(moments)
     for moment in order:
         known = moments.seen[moment]
         if known is None:
@@ -148,7 +148,7 @@ def _calls(line: Timeline, seen: list[int]) -> int:
             moments.others[back] = over = sound
         ready = max((seen[o] for o in over), default=seen[call])
         own = seen[back] - max(ready, seen[call])
-        moments.lag[back], moments.gap[back] = max(0, own), min(own, seen[back] - ready)
+        moments.lag[back], moments.gap[back] = max(0, own), own
         if first >= 0:
             moments.lag[call] = seen[call] - seen[first]
         if moments.others[call]:

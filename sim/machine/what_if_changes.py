@@ -17,7 +17,7 @@ class Change:
     Args:
         remove: ops that are left out. Stream order goes through them; their calls take no time.
         unblock: calls that no longer wait.
-        reads: (op, copy): a host op that has to wait for a copy that no longer does so itself.
+        reads: (op, copy): the host's use of what an unblocked copy brings, which waits instead.
         hold: (op, ops): work that waits for these ops itself.
         narrow: (wait, ops): a wait that covers only these ops, and what is before them.
         aside: (wait, copy, ops): a download that goes to a stream of its own, which waits only

@@ -13,13 +13,14 @@ from importlib.resources import files
 
 _IMPORT = re.compile(r'^import (\{[^}]*\}) from "\./([a-z_]+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?(?:function|const|class) ([A-Za-z_0-9]+))", re.MULTILINE)
-FIRST = "app"
+FIRST = "main"
+PACKAGE = "streamsan.checkers.reports.page"
 
 
 @cache
 def text_of(name: str) -> str:
     """Read a file of ``web/``."""
-    return (files(__package__) / "web" / name).read_text(encoding="utf-8")
+    return (files(PACKAGE) / "web" / name).read_text(encoding="utf-8")
 
 
 @cache

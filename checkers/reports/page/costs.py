@@ -7,10 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from streamsan.checkers.finding import Finding
+from streamsan.checkers.reports.costs import cost_lines
 from streamsan.checkers.reports.stats import Counting
 from streamsan.traces.model import Trace
 
-_GAINS = ("avoidable_ns", "moves_ns", "wait_ns", "link_ns", "dead_bytes", "bytes")
 _FAMILIES = ("SO4", "SO5")
 """Rules on costs."""
 
@@ -18,23 +18,28 @@ _FAMILIES = ("SO4", "SO5")
 def costs_of(trace: Trace, findings: Iterable[Finding]) -> dict[str, Any]:
     """Give the tables of the page's view of costs."""
     stats = Counting(trace).stats()
+    gains = [gain for f in enumerate(findings) if (gain := _gain(*f)) is not None]
     return {
         "blocked": stats.blocked_ns,
         "payers": [asdict(row) for row in stats.payers],
         "copies": [asdict(row) for row in stats.copies],
         "syncs": [asdict(row) for row in stats.syncs],
-        "streams": [asdict(row) for row in stats.streams],
-        "gains": [gain for f in enumerate(findings) if (gain := _gain(*f)) is not None],
+        "gains": sorted(gains, key=lambda gain: -gain["ns"]),
     }
 
 
 def _gain(number: int, finding: Finding) -> dict[str, Any] | None:
-    """Say what mending a finding would save; None for one that costs nothing."""
+    """Say what mending a finding would save; None for one that costs nothing.
+
+    ``ns`` is what a replay without the cost predicts, or else what of a wait is avoidable.
+    """
     if not finding.rule.startswith(_FAMILIES):
         return None
-    known = {key: finding.details.get(key) for key in _GAINS}
+    predicted = finding.details.get("predicted") or {}
+    gain = predicted.get("gain_ns", finding.details.get("avoidable_ns", 0))
     return {
         "finding": number,
         "hint": finding.hint,
-        **{key: value for key, value in known.items() if isinstance(value, int)},
+        "ns": gain if isinstance(gain, int) else 0,
+        "words": [words for _, words in cost_lines(finding)],
     }

@@ -10,12 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import streamsan
 from streamsan.checkers.finding import Finding, Unknown
+from streamsan.checkers.reports.costs import KEYS, cost_lines
 from streamsan.checkers.reports.page.bundle import script, style, text_of
 from streamsan.checkers.reports.page.columns import columns_of, vocabulary
 from streamsan.checkers.reports.page.costs import costs_of
@@ -27,6 +29,8 @@ from streamsan.traces.order import HappensBefore
 
 SLICES = 200
 """Findings that get a slice: the worst come first."""
+KEPT = 2000
+"""Findings that go into the file; how many there are in all is told."""
 LISTED = 1000
 """Findings in the table for readers without script."""
 
@@ -103,15 +107,19 @@ def _meta(contents: Contents) -> dict[str, Any]:
         "damage": None if trace.damage is None else trace.damage.reason,
         "gaps": [[gap.reason, gap.times] for gap in trace.gaps],
         **vocabulary(contents.order),
-        "findings": [_finding(contents, i, f) for i, f in enumerate(contents.findings)],
+        "totals": Counter(finding.severity for finding in contents.findings),
+        "findings": [_finding(contents, i, f) for i, f in enumerate(contents.findings[:KEPT])],
         "unknown": [{"rule": each.rule, "reason": each.reason} for each in contents.unknown],
         "rules": _rules(contents.findings),
-        "costs": costs_of(trace, contents.findings),
+        "costKeys": sorted(KEYS),
+        "costs": costs_of(trace, contents.findings[:KEPT]),
     }
 
 
 def _finding(contents: Contents, number: int, finding: Finding) -> dict[str, Any]:
     shape = {**_plain(finding.to_json()), "headline": headline(finding)}
+    if cost := list(cost_lines(finding)):
+        shape["cost"] = cost
     if number < SLICES and finding.ops:
         part = slice_of(contents.order, finding)
         shape["slice"] = {"ops": part.ops, "roles": part.roles, "text": part.text}

@@ -23,6 +23,7 @@ AROUND = 8
 MOST = 48
 ROUNDS = 4
 PAIR = 2
+_TAKES = (Kind.SLOT_READ, Kind.SLOT_CONSUME)
 _NAMED = ("bound", "record", "by", "next_payer", "wait", "covering")
 """Details of findings that are ops."""
 _LEFT_OUT = ("t", "t_end", "begin", "end", "site", "tag")
@@ -149,17 +150,23 @@ def _part(order: HappensBefore, ops: set[int]) -> tuple[list[int], Trace]:
 
     What orders its ops in the whole trace comes along where they would race without it.
     """
-    trace, wanted = order.trace, set(ops)
+    wanted = set(ops)
+    kept, part = _whole(order, wanted)
     for _ in range(ROUNDS):
-        kept = sorted(wanted | set(_needed(order, wanted)))
-        part = from_ops([_value(trace, op) for op in kept], _header(trace))
-        before = len(wanted)
+        more: set[int] = set()
         for race in HappensBefore(part, engine="python").races():
             one, two = (kept[op] for op in race.ops)
-            wanted |= _chain(order, one, two) or _chain(order, two, one)
-        if len(wanted) == before:
+            more |= _chain(order, one, two) or _chain(order, two, one)
+        if more <= wanted:
             break
+        wanted |= more
+        kept, part = _whole(order, wanted)
     return kept, part
+
+
+def _whole(order: HappensBefore, wanted: set[int]) -> tuple[list[int], Trace]:
+    kept = sorted(wanted | set(_needed(order, wanted)))
+    return kept, from_ops([_value(order.trace, op) for op in kept], _header(order.trace))
 
 
 def _needed(order: HappensBefore, ops: Iterable[int]) -> Iterator[int]:
@@ -175,9 +182,17 @@ def _needed(order: HappensBefore, ops: Iterable[int]) -> Iterator[int]:
         tied = (graph.captured.get(op, -1), graph.binding.get(op, -1))
         yield from (other for other in tied if other >= 0)
         streams.add(int(trace.streams.of_op[op]))
+        if trace.kind[op] in _TAKES:
+            yield from _resolve(trace, op)
     for made in np.flatnonzero(trace.kind == Kind.STREAM_CREATE).tolist():
         if int(trace.streams.of_op[made]) in streams:
             yield made
+
+
+def _resolve(trace: Trace, op: int) -> Iterator[int]:
+    """Give what last gave a slot the value that an op takes."""
+    mine = (trace.kind[:op] == Kind.SLOT_RESOLVE) & (trace.obj[:op] == trace.obj[op])
+    yield from np.flatnonzero(mine)[-1:].tolist()
 
 
 def _value(trace: Trace, op: int) -> o.OpBase:

@@ -1,10 +1,11 @@
 // @ts-check
 /** Arrows between boxes: edges of the order, and their reasons. */
 
-import { boxOf } from "./scene.js";
 import { firstAt } from "./order.js";
+import { boxOf } from "./scene.js";
 
 const MOST = 1200;
+const MOST_OPS = 20000;
 const LABELLED = 14;
 const ISSUE = 2;
 const LEAST_SCALE = 2.5;
@@ -18,7 +19,9 @@ export function drawEdges(pen, see) {
   const { scene, camera, theme, options, data } = see;
   if (scene.view !== "lanes" || !options.edges) return false;
   if (scene.axis !== "time" && camera.scale < LEAST_SCALE) return true;
-  const found = seenEdges(see);
+  const [low, high] = opsSeen(see);
+  if (scene.axis !== "slice" && high - low > MOST_OPS) return true;
+  const found = seenEdges(see, low, high);
   if (found.length > MOST) return true;
   for (const [edge, a, b] of found) {
     const reason = data.columns.edgeReason[edge];
@@ -29,11 +32,14 @@ export function drawEdges(pen, see) {
   return false;
 }
 
-/** Edges are sorted by target, and targets by and large by op: look at those near what is seen. */
-function seenEdges(see) {
+/**
+ * Edges are sorted by target, and targets by and large by op: look at those near what is seen.
+ * @returns {[number, any, any][]}
+ */
+function seenEdges(see, low, high) {
   const { scene, data, options } = see;
   const { edgeSource, edgeTarget, edgeReason, nodeOp } = data.columns;
-  const [low, high] = opsSeen(see);
+  /** @type {[number, any, any][]} */
   const found = [];
   for (let e = firstAt(see.edgeOps, low); e < edgeTarget.length; e++) {
     const to = nodeOp[edgeTarget[e]];
@@ -88,7 +94,7 @@ export function arrow(pen, see, a, b, how) {
   head(pen, how.colour, x2, y2, how.strong ? 8 : 6);
   const [x, y] = [(x1 + x2) / 2, (y1 + y2) / 2 + bend * 0.75];
   if (how.cross) crossAt(pen, how.colour, x, y);
-  if (how.words) label(see, how, x, y - (how.cross ? 20 : 0));
+  if (how.words) label(see, { ...how, words: how.words }, x, y - (how.cross ? 20 : 0));
 }
 
 /** An arrow leaves a box at the side that faces its target, so that it crosses no name. */
@@ -133,23 +139,27 @@ export function label(see, { words, colour, strong = false }, x, y) {
 const SHIFTS = [0, -20, 20, -40, 40, -60, 60];
 const TALL = 18;
 
-/** Draw the plates so that none covers another; a weak one without room is left out. */
+/** Draw the plates so that none covers another, nor a box in question; a weak one without room is left out. */
 export function drawPlates(pen, see) {
   const { camera, theme, plates } = see;
-  const taken = [];
+  const taken = [...see.solid, ...see.letters.map(({ x, y }) => [x - 9, y, 20, TALL])];
   plates.sort((a, b) => Number(b.strong) - Number(a.strong));
   for (const plate of plates) {
     pen.font = plate.strong ? theme.bold : theme.small;
     const wide = pen.measureText(plate.words).width + 10;
     const left = Math.max(camera.left + 2, Math.min(plate.x - wide / 2, camera.width - wide - 2));
-    const free = (shift) => !taken.some(([x, y, w]) =>
-      left < x + w && x < left + wide && Math.abs(y - (plate.y + shift)) < TALL);
+    const free = (shift) =>
+      !taken.some(
+        ([x, y, w, h]) =>
+          left < x + w && x < left + wide && Math.abs(y - (plate.y + shift)) < (h + TALL) / 2,
+      );
     const shift = SHIFTS.find(free);
     if (shift === undefined || (!plate.strong && Math.abs(shift) > 20)) continue;
-    taken.push([left, plate.y + shift, wide]);
+    taken.push([left, plate.y + shift, wide, TALL]);
     drawPlate(pen, theme, plate, left, plate.y + shift, wide);
   }
   plates.length = 0;
+  see.solid.length = 0;
 }
 
 function drawPlate(pen, theme, { words, colour, strong }, left, y, wide) {

@@ -1,10 +1,10 @@
 // @ts-check
 /** Draws rows of boxes: each op by itself where there is room, else one mark a pixel. */
 
+import { bytesOf, writes } from "./accesses.js";
 import { COPY, FAMILIES, HOST, KERNEL, MEMORY, RECORD, WAIT } from "./data.js";
 import { wrapped } from "./dom.js";
 import { firstAt } from "./order.js";
-import { bytesOf, writes } from "./scene.js";
 
 /** Pixels from which ops are drawn one by one. */
 const APART = 3;
@@ -116,7 +116,8 @@ function drawBox(pen, see, row, i, y) {
   pen.setLineDash([]);
   if (!call && !hollow && family === COPY && wide > 6) hatch(pen, theme, x, top, wide, tall);
   if (!call) sideMark(pen, theme, side, x, top, wide, tall);
-  if (!call && wide > 16 && tall > 11) caption(pen, see, op, family, hollow, x, top, wide, tall, row, i);
+  if (!call && wide > 16 && tall > 11)
+    caption(pen, see, op, family, hollow, x, top, wide, tall, row, i);
   pen.globalAlpha = 1;
 }
 
@@ -172,8 +173,10 @@ function caption(pen, see, op, family, hollow, x, y, wide, tall, row, i) {
   if (room < 1) return;
   const doing = row.access ? `${writes(data, row.access[i]) ? "writes" : "reads"}: ` : "";
   const most = Math.max(1, Math.floor((tall - 2) / LINE));
-  const lines = room < 3 ? [FAMILIES[family].sign]
-    : wrapped(`${FAMILIES[family].sign} ${doing}${data.title(op)}`, room, most);
+  const lines =
+    room < 3
+      ? [FAMILIES[family].sign]
+      : wrapped(`${FAMILIES[family].sign} ${doing}${data.title(op)}`, room, most);
   pen.fillStyle = hollow ? theme.ink : theme.text[family];
   pen.font = theme.font;
   pen.textBaseline = "middle";
@@ -182,7 +185,9 @@ function caption(pen, see, op, family, hollow, x, y, wide, tall, row, i) {
   pen.rect(x, y, wide, tall);
   pen.clip();
   const first = y + tall / 2 + 0.5 - ((lines.length - 1) * LINE) / 2;
-  lines.forEach((line, n) => pen.fillText(line, Math.max(x, see.camera.left) + 5, first + n * LINE));
+  lines.forEach((line, n) =>
+    pen.fillText(line, Math.max(x, see.camera.left) + 5, first + n * LINE),
+  );
   pen.restore();
 }
 

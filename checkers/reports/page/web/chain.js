@@ -13,7 +13,8 @@ export function why(order, one, other) {
   const { opNode } = order.data.columns;
   const source = opNode[one];
   const target = opNode[other];
-  if (order.isBefore(source, target)) return tellSteps(order, source, shortest(order, source, target), target);
+  if (order.isBefore(source, target))
+    return tellSteps(order, source, shortest(order, source, target), target);
   const call = order.issuer(other);
   const steps =
     call === source ? [] : tellSteps(order, source, shortest(order, source, call), call);
@@ -26,7 +27,8 @@ function shortest(order, source, target) {
   const after = order.future(source);
   const start = nodeLane[source];
   const usable = (node) =>
-    node === source || (nodeLane[node] === start
+    node === source ||
+    (nodeLane[node] === start
       ? order.position[node] > order.position[source]
       : order.position[node] >= after[nodeLane[node]]);
   const reached = new Map([[nodeLane[target], target]]);

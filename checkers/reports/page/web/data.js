@@ -21,17 +21,41 @@ export const FAMILIES = [
   { name: "other", sign: "·" },
 ];
 const FAMILY_OF = {
-  launch: KERNEL, graph_launch: KERNEL, collective: KERNEL, host_func: KERNEL,
-  memcpy: COPY, memset: COPY,
-  stream_wait_event: WAIT, event_synchronize: WAIT, stream_synchronize: WAIT,
-  device_synchronize: WAIT, event_query: WAIT, stream_query: WAIT, stream_wait_value: WAIT,
-  await: WAIT, thread_join: WAIT, host_task_done: WAIT,
-  event_record: RECORD, signal: RECORD, stream_write_value: RECORD, thread_start: RECORD,
+  launch: KERNEL,
+  graph_launch: KERNEL,
+  collective: KERNEL,
+  host_func: KERNEL,
+  memcpy: COPY,
+  memset: COPY,
+  stream_wait_event: WAIT,
+  event_synchronize: WAIT,
+  stream_synchronize: WAIT,
+  device_synchronize: WAIT,
+  event_query: WAIT,
+  stream_query: WAIT,
+  stream_wait_value: WAIT,
+  await: WAIT,
+  thread_join: WAIT,
+  host_task_done: WAIT,
+  event_record: RECORD,
+  signal: RECORD,
+  stream_write_value: RECORD,
+  thread_start: RECORD,
   host_task_submit: RECORD,
-  host_read: HOST, host_write: HOST, host_escape: HOST, slot_defer: HOST, slot_resolve: HOST,
-  slot_read: HOST, slot_consume: HOST,
-  malloc: MEMORY, free: MEMORY, malloc_async: MEMORY, free_async: MEMORY, record_stream: MEMORY,
-  host_register: MEMORY, host_unregister: MEMORY,
+  host_read: HOST,
+  host_write: HOST,
+  host_escape: HOST,
+  slot_defer: HOST,
+  slot_resolve: HOST,
+  slot_read: HOST,
+  slot_consume: HOST,
+  malloc: MEMORY,
+  free: MEMORY,
+  malloc_async: MEMORY,
+  free_async: MEMORY,
+  record_stream: MEMORY,
+  host_register: MEMORY,
+  host_unregister: MEMORY,
 };
 export const READ = 0;
 export const WRITE = 1;
@@ -127,7 +151,8 @@ export class Data {
     const found = [];
     for (let a = accessStart[op]; a < accessStart[op + 1]; a++) {
       found.push({
-        mode: accessMode[a], buffer: accessBuffer[a],
+        mode: accessMode[a],
+        buffer: accessBuffer[a],
         offset: this.columns.rangeOffset[accessRange[a]],
         length: this.columns.rangeLength[accessRange[a]],
       });
@@ -144,7 +169,8 @@ export class Data {
   span(op, call = false) {
     const { t, t_end: tEnd, begin, end } = this.columns;
     if (!call && begin && begin[op] >= 0) return [begin[op], Math.max(end?.[op] ?? -1, begin[op])];
-    if (t && t[op] >= 0 && (call || this.isHost(op))) return [t[op], Math.max(tEnd?.[op] ?? -1, t[op])];
+    if (t && t[op] >= 0 && (call || this.isHost(op)))
+      return [t[op], Math.max(tEnd?.[op] ?? -1, t[op])];
     return null;
   }
 

@@ -5,7 +5,7 @@
  * Make an element. Keys of `given` that begin with "on" are listeners, the others attributes.
  * @param {string} tag
  * @param {Record<string, any>} [given]
- * @param {...(Node | string | number | null | undefined | false)} children
+ * @param {...any} children nodes and texts, in lists or not; null and false are left out
  * @returns {any}
  */
 export function el(tag, given = {}, ...children) {
@@ -36,7 +36,8 @@ function put(parent, children) {
   }
 }
 
-const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const STEERING =
+  /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /**
  * Show characters that are not seen, or that turn the writing direction, as their numbers.
@@ -79,7 +80,11 @@ export function wrapped(text, wide, most) {
 
 /** @param {number} ns */
 export function duration(ns) {
-  for (const [unit, size] of [["s", 1e9], ["ms", 1e6], ["µs", 1e3]]) {
+  for (const [unit, size] of [
+    ["s", 1e9],
+    ["ms", 1e6],
+    ["µs", 1e3],
+  ]) {
     if (Math.abs(ns) >= Number(size)) return `${figures(ns / Number(size))} ${unit}`;
   }
   return `${Math.round(ns)} ns`;
@@ -87,7 +92,11 @@ export function duration(ns) {
 
 /** @param {number} count */
 export function bytes(count) {
-  for (const [unit, size] of [["GiB", 2 ** 30], ["MiB", 2 ** 20], ["KiB", 2 ** 10]]) {
+  for (const [unit, size] of [
+    ["GiB", 2 ** 30],
+    ["MiB", 2 ** 20],
+    ["KiB", 2 ** 10],
+  ]) {
     if (count >= Number(size)) return `${figures(count / Number(size))} ${unit}`;
   }
   return `${count} B`;

@@ -50,7 +50,7 @@ export class MiniMap {
 
   strip(pen, row, y, tall, scale) {
     const { scene, theme, data } = this.see;
-    for (let i = 0; i < row.ops.length; ) {
+    for (let i = 0; i < row.ops.length;) {
       const x = Math.floor((row.from[i] - scene.low) * scale);
       const next = firstAt(row.from, scene.low + (x + 1) / scale, i + 1);
       const till = (row.to[next - 1] - scene.low) * scale;

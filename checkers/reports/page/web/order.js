@@ -76,7 +76,8 @@ export class Order {
   /** Whether one node comes before another. */
   isBefore(one, other) {
     const lane = this.data.columns.nodeLane[one];
-    if (lane === this.data.columns.nodeLane[other]) return this.position[one] < this.position[other];
+    if (lane === this.data.columns.nodeLane[other])
+      return this.position[one] < this.position[other];
     return this.past(other)[lane] >= this.position[one];
   }
 

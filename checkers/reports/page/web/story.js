@@ -29,7 +29,12 @@ function drawMissing(pen, see, finding, a, b) {
   const { theme } = see;
   const bend = a.row === b.row ? -34 : 0;
   arrow(pen, see, a, b, {
-    colour: theme.bad, dash: [7, 5], wide: 2.5, strong: true, cross: true, bend,
+    colour: theme.bad,
+    dash: [7, 5],
+    wide: 2.5,
+    strong: true,
+    cross: true,
+    bend,
     words: "missing: A before B",
   });
   if (finding.fix?.record) drawFix(pen, see, a, b);
@@ -38,10 +43,13 @@ function drawMissing(pen, see, finding, a, b) {
 /** The narrowest fix: a record right after A, a wait right before B. */
 function drawFix(pen, see, a, b) {
   const { camera, theme } = see;
-  const [x1, x2] = [camera.x(Math.min(a.to, a.from + 1)), camera.x(b.from)];
-  if (x2 - x1 < -40) return;
+  const [x1, x2] = [camera.x(a.to), camera.x(b.from)];
+  if (x2 < camera.x(a.from)) return;
   const [y1, y2] = [a, b].map((box) => box.row.y - camera.down + box.row.height - 3);
-  for (const [x, y, words] of [[x1, y1, "+ record"], [x2, y2, "+ wait"]]) {
+  for (const [x, y, words] of [
+    [x1, y1, "+ record"],
+    [x2, y2, "+ wait"],
+  ]) {
     pen.fillStyle = theme.good;
     pen.beginPath();
     pen.moveTo(x, y - 6);
@@ -64,31 +72,43 @@ function drawAlmost(pen, see, finding, record, wait) {
   frame(pen, see, wait, theme.almost, "");
   const { camera } = see;
   const x = (camera.x(wait.from) + camera.x(wait.to)) / 2;
-  label(see, { colour: theme.almost, words: `almost: ${kind}`, strong: true }, x, wait.row.y - camera.down - 5);
+  label(
+    see,
+    { colour: theme.almost, words: `almost: ${kind}`, strong: true },
+    x,
+    wait.row.y - camera.down - 5,
+  );
 }
 
 function drawCommon(pen, see, common, a, b, op) {
   const { theme } = see;
   if (!common || op === undefined) return;
   for (const end of [a, b]) {
-    if (end && end.row !== common.row) arrow(pen, see, common, end, { colour: theme.faint, dash: [1, 3], wide: 2 });
+    if (end && end.row !== common.row)
+      arrow(pen, see, common, end, { colour: theme.faint, dash: [1, 3], wide: 2 });
   }
   frame(pen, see, common, theme.common, "");
   const { camera } = see;
-  label(see, { colour: theme.common, words: "before both", strong: true },
-    (camera.x(common.from) + camera.x(common.to)) / 2, common.row.y - camera.down - 5);
+  label(
+    see,
+    { colour: theme.common, words: "before both", strong: true },
+    (camera.x(common.from) + camera.x(common.to)) / 2,
+    common.row.y - camera.down - 5,
+  );
 }
 
 /** A frame around a box, with a letter on it. */
 export function frame(pen, see, box, colour, letter) {
-  const { camera, theme } = see;
+  const { camera } = see;
   const x = camera.x(box.from) - 1;
   const wide = Math.max(5, camera.x(box.to) - camera.x(box.from) + 1);
   const y = box.row.y - camera.down;
   pen.strokeStyle = colour;
   pen.lineWidth = 3;
   pen.strokeRect(x, y + 2, wide, box.row.height - 4);
-  if (letter) see.letters.push({ x, y, colour, letter });
+  if (!letter) return;
+  see.letters.push({ x, y, colour, letter });
+  see.solid.push([x + 1, y + box.row.height / 2, wide - 2, box.row.height - 10]);
 }
 
 /** Draw the letters of frames: above all else. */

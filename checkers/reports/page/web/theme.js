@@ -2,8 +2,25 @@
 /** Colours and fonts of the canvas, read from the style sheet, so that both speak one language. */
 
 const NAMES = [
-  "paper", "stripe", "side", "ink", "quiet", "line", "faint", "edge-line", "plate", "band", "band2",
-  "bad", "good", "almost", "common", "play", "life", "hatch", "shade",
+  "paper",
+  "stripe",
+  "side",
+  "ink",
+  "quiet",
+  "line",
+  "faint",
+  "edge-line",
+  "plate",
+  "band",
+  "band2",
+  "bad",
+  "good",
+  "almost",
+  "common",
+  "play",
+  "life",
+  "hatch",
+  "shade",
 ];
 const COUNT = 7;
 

@@ -49,7 +49,10 @@ function bands(pen, { scene, camera, theme, regions, data }) {
     const span = stretch(scene, data, first, end);
     if (!span || depth > 0) continue;
     shade ^= 1;
-    const [from, to] = [Math.max(camera.left, camera.x(span[0])), Math.min(camera.width, camera.x(span[1]))];
+    const [from, to] = [
+      Math.max(camera.left, camera.x(span[0])),
+      Math.min(camera.width, camera.x(span[1])),
+    ];
     if (to <= from || to - last < 1) continue;
     last = to;
     pen.fillStyle = shade ? theme.band : theme.band2;
@@ -77,9 +80,18 @@ function chosenOps(pen, see) {
   const { scene, data, theme, selected, compared, playing, chain } = see;
   for (const step of chain) {
     const [a, b] = [boxOf(scene, data, step.from), boxOf(scene, data, step.to)];
-    if (a && b && scene.view === "lanes") arrow(pen, see, a, b, { colour: theme.good, wide: 3, words: step.words, bend: a.row === b.row ? -16 : 0 });
+    if (a && b && scene.view === "lanes")
+      arrow(pen, see, a, b, {
+        colour: theme.good,
+        wide: 3,
+        words: step.words,
+        bend: a.row === b.row ? -16 : 0,
+      });
   }
-  for (const [op, letter] of [[selected, ""], [compared, ""]]) {
+  for (const [op, letter] of [
+    [selected, ""],
+    [compared, ""],
+  ]) {
     const box = op === null ? null : boxOf(scene, data, op);
     if (box) frame(pen, see, box, theme.ink, letter);
   }
@@ -124,7 +136,11 @@ function axis(pen, { scene, camera, theme, chosen }) {
   pen.font = theme.small;
   pen.fillStyle = theme.quiet;
   pen.textBaseline = "middle";
-  const heads = { order: "issue order, op", time: "time", slice: `${counted(chosen.length, "op")} that matter` };
+  const heads = {
+    order: "issue order, op",
+    time: "time",
+    slice: `${counted(chosen.length, "op")} that matter`,
+  };
   pen.fillText(heads[scene.axis], 8, HEAD / 2);
   if (scene.axis === "slice") {
     let free = camera.left;
@@ -136,7 +152,10 @@ function axis(pen, { scene, camera, theme, chosen }) {
     }
     return;
   }
-  const step = nice((camera.to - camera.from) / Math.max(2, (camera.width - camera.left) / 90), scene.axis);
+  const step = nice(
+    (camera.to - camera.from) / Math.max(2, (camera.width - camera.left) / 90),
+    scene.axis,
+  );
   for (let at = Math.ceil(camera.from / step) * step; at < camera.to; at += step) {
     const x = camera.x(at);
     if (x < camera.left) continue;

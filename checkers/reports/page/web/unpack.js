@@ -1,9 +1,7 @@
 // @ts-check
 /** The other side of checkers/reports/page/pack.py. */
 
-const WIDE = new Set([
-  "t", "t_end", "begin", "end", "rangeOffset", "rangeLength", "bufferSize",
-]);
+const WIDE = new Set(["t", "t_end", "begin", "end", "rangeOffset", "rangeLength", "bufferSize"]);
 
 /**
  * Give the pack's JSON and its columns.
@@ -14,6 +12,7 @@ export async function unpack(text) {
   const content = await inflate(fromBase64(text.trim()));
   const length = new DataView(content.buffer).getUint32(0, true);
   const meta = JSON.parse(new TextDecoder().decode(content.subarray(4, 4 + length)));
+  /** @type {Record<string, Int32Array | Float64Array>} */
   const columns = {};
   let place = 4 + length;
   for (const { name, length: count, width, delta } of meta.columns) {
@@ -55,8 +54,7 @@ const READERS = {
   4: (p, n) => (i) => p[i] | (p[n + i] << 8) | (p[2 * n + i] << 16) | (p[3 * n + i] << 24),
   8: (p, n) => (i) => {
     const low = p[i] | (p[n + i] << 8) | (p[2 * n + i] << 16) | (p[3 * n + i] << 24);
-    const high =
-      p[4 * n + i] | (p[5 * n + i] << 8) | (p[6 * n + i] << 16) | (p[7 * n + i] << 24);
+    const high = p[4 * n + i] | (p[5 * n + i] << 8) | (p[6 * n + i] << 16) | (p[7 * n + i] << 24);
     return high * 4294967296 + (low >>> 0);
   },
 };
