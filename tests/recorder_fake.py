@@ -32,7 +32,7 @@ class Fake:
     current: int = 0
     stream_types = ()
     event_types = ()
-    graph_types = ()
+    graph_types: tuple[type, ...] = ()
 
     def __init__(self, everything: bool = True) -> None:
         self.host: set[int] = set()

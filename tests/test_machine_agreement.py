@@ -25,6 +25,8 @@ from streamsan.traces.order import HappensBefore
 from streamsan.traces.text import format_trace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from streamsan.sim.machine import Exploration
     from streamsan.traces import Trace
 
@@ -141,15 +143,15 @@ def compare_rules(trace: Trace, found: Exploration, findings: list[Finding]) -> 
             assert tuple(sorted(each.ops)) in pairs, format_trace(trace)
     told = [(frozenset(f.ops), f.buffer) for f in findings]
     direct = {pair for pair, names in pairs.items() if shared(pair, names, told)}
-    told = [(frozenset(pair), name) for pair in direct for name in pairs[pair]]
+    chained = [(frozenset(pair), name) for pair in direct for name in pairs[pair]]
     indirect = [pair for pair in pairs if pair not in direct]
     for pair in indirect:
-        assert shared(pair, pairs[pair], told), (pair, format_trace(trace))
+        assert shared(pair, pairs[pair], chained), (pair, format_trace(trace))
     return len(indirect)
 
 
 def shared(
-    pair: tuple[int, int], names: set[str], told: list[tuple[frozenset[int], str | None]]
+    pair: tuple[int, int], names: set[str], told: Sequence[tuple[frozenset[int], str | None]]
 ) -> bool:
     """Whether a pair shares an op and the memory with something that was told."""
     return any(ops & set(pair) and (name is None or name in names) for ops, name in told)

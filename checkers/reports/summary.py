@@ -87,8 +87,7 @@ def summary_lines(outcomes: Sequence[Outcome]) -> list[str]:
         ops, streams = sum(o.ops for o in read), sum(o.streams for o in read)
         lines.append(
             f"{found} in {_plural(len(read), 'trace')} "
-            f"({_plural(ops, 'op')}, {_plural(streams, 'stream')})."
-            + _accepted_words(read)
+            f"({_plural(ops, 'op')}, {_plural(streams, 'stream')})." + _accepted_words(read)
         )
     rules = sorted({each.rule for outcome in read for each in outcome.unknown})
     if rules:

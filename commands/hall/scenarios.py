@@ -137,8 +137,8 @@ def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> Evi
     from streamsan.sim.scheduler.scenarios.play import difference, play
 
     if played.wrong:
-        told = played.wrong[0]
-        return Evidence("tokens" if told.startswith("request") else "values", told)
+        first = played.wrong[0]
+        return Evidence("tokens" if first.startswith("request") else "values", first)
     if scenario.buggy is None or played.trace is None:
         return None
     value = None

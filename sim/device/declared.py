@@ -17,7 +17,6 @@ from streamsan.sim.device.tensor import SimTensor
 from streamsan.traces import ops as o
 from streamsan.traces.recorder import sink
 
-
 Seen = dict[int, tuple[str, list[object]]]
 """What each declared kernel read, by its number: its name, and the values of its ranges."""
 _SMALL = 8

@@ -146,13 +146,14 @@ class Scheduler:
         self.receive()
         self.read_done.fence("top")
         batch = self.policy.get_next_batch_to_run()
+        result = None
         if batch is not None:
             result = self.run_batch(batch)
             self.result_queue.append((batch.copy(), result))
         self.read_done.fence("post")
         if self.last_batch is not None:
             process_batch_result(self, *self.result_queue.popleft())
-        if batch is not None:
+        if batch is not None and result is not None:
             self.launch_batch_sample_if_needed(batch, result)
         self.last_batch = batch
 
