@@ -13,6 +13,7 @@ import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Any
 
 import streamsan
@@ -93,7 +94,7 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
 
 def _title(contents: Contents) -> str:
     header = contents.order.trace.header
-    return header.name or contents.path
+    return header.name or PurePath(contents.path).name
 
 
 def _meta(contents: Contents) -> dict[str, Any]:

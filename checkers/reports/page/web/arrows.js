@@ -153,7 +153,7 @@ export function drawPlates(pen, see) {
         ([x, y, w, h]) =>
           left < x + w && x < left + wide && Math.abs(y - (plate.y + shift)) < (h + TALL) / 2,
       );
-    const shift = SHIFTS.find(free);
+    const shift = SHIFTS.find(free) ?? (plate.strong ? 0 : undefined);
     if (shift === undefined || (!plate.strong && Math.abs(shift) > 20)) continue;
     taken.push([left, plate.y + shift, wide, TALL]);
     drawPlate(pen, theme, plate, left, plate.y + shift, wide);
