@@ -428,3 +428,8 @@ def test_seeds_are_drawn_at_the_launch() -> None:
         return torch.randn(3, device=DEVICE).tolist()
 
     assert len({str(sim.run(program, policy).value) for policy in POLICIES}) == 1
+
+
+def test_what_one_session_was_told_is_not_for_the_next() -> None:
+    assert sim.run(lambda: None, record=False).trace is None
+    assert sim.run(lambda: None).trace is not None

@@ -47,7 +47,8 @@ def install(
     if not _KEPT:
         _check()
         _register()
-    RT.restart(Config(policy, devices, memory, record, poison, seed))
+    RT.installed = Config(policy, devices, memory, record, poison, seed)
+    RT.restart(RT.installed)
 
 
 def is_installed() -> bool:

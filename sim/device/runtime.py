@@ -84,6 +84,8 @@ class Runtime:
         self.hosts = Hosts()
         self.sites = Sites(_HIDDEN)
         self.config = Config()
+        self.installed = self.config
+        """What ``install`` was told: a session changes it for itself only."""
         self.listeners: list[Callable[[], None]] = []
         """Called after each restart: whatever lives on must be made known to the new record."""
         self.epoch = 0

@@ -35,7 +35,7 @@ def session(policy: str = "eager", **config: Any) -> Iterator[Run]:
     """
     if not is_installed():
         raise SimulationError("call streamsan.sim.install() first")
-    RT.restart(replace(RT.config, policy=policy, **config))
+    RT.restart(replace(RT.installed, policy=policy, **config))
     run = Run(policy)
     try:
         yield run
