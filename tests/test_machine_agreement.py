@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from strategies import Program, random_trace
@@ -82,16 +82,27 @@ def launched_after_free(found: Program) -> None:
     found.add(o.GraphLaunch(graph="Q", **found.stream()))
 
 
-def data_reads(found: Exploration) -> set[tuple[Any, ...]]:
-    """Give what the reads of bytes got, over all outcomes."""
-    return {
-        tuple(
-            values
-            for touch, values in zip(found.program.entries, each.outcome.reads, strict=True)
-            if not touch.life
-        )
-        for each in found.found
-    }
+def undecided(found: Exploration) -> set[int]:
+    """Give the memory, by its base, of reads that do not get the same in every outcome."""
+    program = found.program
+    bases = program.trace.buffers.base
+    differing: set[int] = set()
+    outcomes = [each.outcome.reads for each in found.found]
+    for touch, *values in zip(program.entries, *outcomes, strict=True):
+        if not touch.life and any(value != values[0] for value in values):
+            differing |= {int(bases[program.slots[slot].buffer]) for slot in touch.slots}
+    return differing
+
+
+def ended_early(found: Exploration, findings: list[Finding]) -> set[int]:
+    """Give the memory that lifetime rules found freed or reused under work that is still to come.
+
+    What such work leaves there, the next owner may read or not: no race of its own.
+    """
+    trace = found.program.trace
+    named = {f.buffer for f in findings if f.rule in LIFETIMES}
+    pairs = zip(trace.buffers.base.tolist(), trace.buffers.name.tolist(), strict=True)
+    return {base for base, name in pairs if trace.names[name] in named}
 
 
 def buffers_of(found: Exploration) -> dict[tuple[int, int], set[str]]:
@@ -124,7 +135,7 @@ def compare(trace: Trace, *, halves: bool) -> Compared:
     if any(line.kind is LineKind.TAKEN for line in found.program.lines):
         assert any(f.rule in USED_AFTER for f in findings), format_trace(trace)
     elif not expected:
-        assert len(data_reads(found)) == 1, format_trace(trace)
+        assert undecided(found) <= ended_early(found, findings), format_trace(trace)
     indirect = compare_rules(trace, found, findings)
     sort = "racy" if expected else "clean"
     return Compared(sort, frozenset(f.rule for f in findings), indirect)
@@ -186,6 +197,14 @@ def test_every_op_kind_and_every_rule_on_hazards_is_among_them() -> None:
             break
 
     assert (words, missing) == (set(), set())
+
+
+def test_what_is_written_after_a_free_is_told_as_such() -> None:
+    """Seed 298721 of the long search: no race, but a write that may land in the next block."""
+    compared = compare(program(298_721, 10), halves=False)
+
+    assert compared.sort == "clean"
+    assert "SO203" in compared.rules
 
 
 @pytest.mark.fuzz_long
