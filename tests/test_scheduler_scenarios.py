@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.scenarios import all_scenarios, find_scenario
 from streamsan.sim.scheduler.scenarios.asks import TWO
 from streamsan.sim.scheduler.scenarios.play import Played, play
-from streamsan.sim.scheduler.scenarios.scenario import Scenario
+from streamsan.sim.scheduler.scenarios.scenario import Expect, Scenario
 
 CASES = Path(__file__).parent / "cases"
 REMAINING = Path(__file__).parent / "golden" / "scheduler_remaining.json"
@@ -231,3 +232,20 @@ def test_every_bug_of_the_page_is_a_switch_that_some_test_turns_on() -> None:
     numbers = {bug.value.rstrip("abcdefghijklmnopqrstuvwxyz-") for bug in Bug}
     by_era = {"B4", "B14"}  # the fence is missing, or stands too early
     assert numbers | by_era >= {f"B{n}" for n in range(1, 25) if n != 2}
+
+
+# -- the judge itself can say no
+
+
+def test_a_finding_that_nobody_expects_and_one_that_is_missing_are_both_told() -> None:
+    swa = one("swa_war")
+    unexpected = judge(replace(swa, expect=()), buggy("swa_war"), "buggy")
+    elsewhere = (Expect("SO102", "read_map@F", "clear_map@S", "req_to_token"),)
+    missed = judge(replace(swa, expect=elsewhere), buggy("swa_war"), "buggy")
+
+    assert [each.rule for each in unexpected.extra] == ["SO102"]
+    assert not unexpected.good
+    assert missed.missing == ("SO102 read_map@F clear_map@S",)
+    assert [each.rule for each in missed.extra] == ["SO102"]
+    assert not judge(swa, fixed("swa_war"), "buggy").good
+    assert not judge(swa, buggy("staging_missing"), "fixed").good

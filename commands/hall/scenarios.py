@@ -115,8 +115,14 @@ def judge(scenario: Scenario, played: Played, variant: str) -> Verdict:
             missing.append(" ".join(filter(None, (each.rule, each.first, each.second))))
         else:
             left.remove(found)
-    known = {each.rule for each in expected} | set(scenario.allow if variant == "buggy" else ())
-    errors = tuple(f for f in left if f.severity == "error" and f.rule not in known)
+    allowed = scenario.allow if variant == "buggy" else ()
+    errors = tuple(
+        f
+        for f in left
+        if f.severity == "error"
+        and f.rule not in allowed
+        and not any(matches(trace, f, each) for each in expected)
+    )
     return Verdict(scenario.name, variant, findings, tuple(missing), errors, played.wrong)
 
 

@@ -53,7 +53,7 @@ SCENARIOS = (
         (
             Expect("SO101", "row_write@S", "meta_gather@F", "req_to_token"),
             Expect("SO101", "", "meta_gather@F", "seq_lens"),
-        ), allow=("SO101", "SO102", "SO103", "SO201"),
+        ), allow=("SO101",),
     ),
     Scenario(
         "inplace_seqlens",
@@ -114,7 +114,6 @@ SCENARIOS = (
         _SWA.but(fence="fine-top", pool_reread=True), TWO,
         _SWA.but(Bug.READ_DONE_EARLY, fence="fine-top", pool_reread=True),
         (Expect("SO102", "read_map@F", "clear_map@S", "full_to_swa_index_mapping"),),
-        allow=("SO302",),
     ),
     Scenario(
         "readdone_wrong_runner",

@@ -39,7 +39,7 @@ SCENARIOS = (
         "B4, #18744, #18803",
         _E3.but(rows=3), CROWD, _E3.but(rows=3, fence="none"),
         (Expect("SO102", "meta_gather@F", "row_write@S", "req_to_token"),),
-        allow=("SO102",), wrong="values",
+        wrong="values",
     ),
     Scenario(
         "seqlens_chainblock",
@@ -63,7 +63,7 @@ SCENARIOS = (
         (
             Expect("SO111", "pull_seq_lens@P", "", "new_seq_lens_cpu_pinned"),
             Expect("SO102", "pull_seq_lens@P", "publish@F", "new_seq_lens_buf"),
-        ), allow=("SO103",), wrong="values",
+        ), wrong="values",
     ),
     Scenario(
         "hidden_d2h_redundant",
@@ -153,6 +153,7 @@ SCENARIOS = (
         _PD.but(Bug.EVENT_MOVED, speculative="v2", capture_hidden=True, fence="none"),
         (
             Expect("SO101", "publish@F", "pull_seq_lens@P", "new_seq_lens_buf"),
+            Expect("SO101", "publish@F", "gather_seq_lens@S", "new_seq_lens_buf"),
             Expect("SO304", "publish_ready@F", "stream_wait_event@S"),
         ),
     ),
