@@ -78,22 +78,35 @@ def _run_one(arguments: argparse.Namespace) -> int:
 
 
 def _matrix(arguments: argparse.Namespace) -> int:
-    from streamsan.checkers.reports.console import emit
-    from streamsan.commands.hall.matrix import Row, heading, line, row_of, summary, write_rows
+    from streamsan.checkers.reports.console import emit, say
+    from streamsan.commands.hall.matrix import (
+        Row,
+        confirming,
+        heading,
+        line,
+        row_of,
+        summary,
+        write_rows,
+    )
     from streamsan.sim.scheduler.scenarios import all_scenarios
 
     names = arguments.only.split(",") if arguments.only else None
     chosen = [find(name) for name in names] if names else list(all_scenarios())
     emit(heading())
     rows: list[Row] = []
-    for scenario in chosen:
-        variants = [True, False] if scenario.buggy is not None else [False]
-        played = {buggy: _play(scenario, arguments, buggy) for buggy in variants}
-        rows.append(row_of(scenario, played, arguments.steps, arguments.device))
-        emit(line(rows[-1]))
-        if arguments.output is not None:
-            _keep(arguments.output, scenario, played)
+    note = ""
+    with confirming(arguments.device, arguments.steps) as confirm:
+        for scenario in chosen:
+            variants = [True, False] if scenario.buggy is not None else [False]
+            played = {buggy: _play(scenario, arguments, buggy) for buggy in variants}
+            rows.append(row_of(scenario, played, confirm))
+            emit(line(rows[-1]))
+            note = note or next((each.note for each in played.values() if each.note), "")
+            if arguments.output is not None:
+                _keep(arguments.output, scenario, played)
     emit(summary(rows))
+    if note:
+        say("note", note)
     if arguments.output is not None:
         write_rows(arguments.output, rows)
     return CLEAN if all(row.good for row in rows) else FOUND
@@ -179,6 +192,8 @@ def _tell(arguments: argparse.Namespace, played: Played) -> None:
     if arguments.format in {None, "text"}:
         told = "; ".join(played.wrong) or "the tokens are those of the serial oracle"
         say("note", told)
+        if played.note:
+            say("note", played.note)
 
 
 COMMAND = Command("run the mini-scheduler's scenarios", _add, _run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from streamsan.commands.hall.scenarios import Verdict, confirm, judge
 
 if TYPE_CHECKING:
+    from streamsan.commands.hall.provoker import Provoker
     from streamsan.sim.scheduler.scenarios.play import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
 
@@ -24,7 +26,8 @@ class Row:
         name: of the scenario.
         expected: rules that the buggy variant should give.
         found: ``yes``, ``no: ...`` with what is missing or too much, or ``-`` for a control.
-        confirmed: what came out wrong, ``tokens`` or ``values``; ``cost`` where it is only slow.
+        confirmed: what came out wrong, ``tokens`` or ``values``, or ``failure``; ``cost`` where it
+            is only slow.
         evidence: the values, in words.
         fixed: ``silent``, or what should not be there.
         remaining: warnings and infos of the fixed variant, counted by rule.
@@ -44,24 +47,51 @@ class Row:
         return self.found in {"yes", "-"} and self.confirmed != "no" and self.fixed == "silent"
 
 
-def row_of(
-    scenario: Scenario, played: Mapping[bool, Played], steps: int | None, device: str
-) -> Row:
-    """Judge both variants of a scenario; confirm on the simulated device."""
+Confirm = Callable[["Scenario", "Played"], tuple[str, str] | None]
+"""Shows that a bug is real: what came out wrong, and in words; None where it could not."""
+
+
+def row_of(scenario: Scenario, played: Mapping[bool, Played], confirm: Confirm) -> Row:
+    """Judge both variants of a scenario, and confirm its bug."""
     fixed = judge(scenario, played[False], "fixed")
     expected = tuple(dict.fromkeys(each.rule for each in scenario.expect))
     found, confirmed, evidence = "-", "-", ""
     if True in played:
-        buggy = judge(scenario, played[True], "buggy")
-        found = _found(buggy)
+        found = _found(judge(scenario, played[True], "buggy"))
         confirmed = "cost" if scenario.wrong == "time" else "no"
-        if scenario.wrong != "time" and (device == "simcuda" or played[True].wrong):
-            shown = confirm(scenario, played[True], steps)
-            if shown is not None:
-                confirmed, evidence = shown.kind, str(shown)
+        shown = None if scenario.wrong == "time" else confirm(scenario, played[True])
+        if shown is not None:
+            confirmed, evidence = shown
     remaining = Counter(f.rule for f in fixed.findings if f.severity != "error")
     silent = _silent(fixed)
     return Row(scenario.name, expected, found, confirmed, evidence, silent, dict(remaining))
+
+
+@contextmanager
+def confirming(device: str, steps: int | None) -> Iterator[Confirm]:
+    """Give what confirms on a device: directed schedules if it is simulated, delays on a GPU."""
+    if device == "simcuda":
+        yield lambda scenario, played: _directed(scenario, played, steps)
+        return
+    from streamsan.commands.hall.provoker import Provoker
+
+    with Provoker(device, steps) as provoker:
+        yield lambda scenario, played: _delayed(scenario, played, provoker)
+
+
+def _directed(scenario: Scenario, played: Played, steps: int | None) -> tuple[str, str] | None:
+    shown = confirm(scenario, played, steps)
+    return None if shown is None else (shown.kind, str(shown))
+
+
+def _delayed(scenario: Scenario, played: Played, provoker: Provoker) -> tuple[str, str] | None:
+    if played.trace is None:
+        raise ValueError("the run was not recorded")
+    found = provoker.provoke(scenario, played.trace)
+    if found.wrong is None:
+        return None
+    kind, told = found.wrong
+    return kind, f"wrong {kind} with a delay before {found.delay}: {told}"
 
 
 def _found(verdict: Verdict) -> str:

@@ -95,3 +95,7 @@ class Streams:
         if other != name:
             raise RuntimeError(f"the streams {other} and {name} are one")
         return stream
+
+    def name_of(self, stream: Any) -> str:
+        """Give the name of a stream; the default stream has none."""
+        return self._handles.get(stream.cuda_stream, "")

@@ -22,6 +22,7 @@ from streamsan.traces.recorder.stacks import DEEPEST
 
 if TYPE_CHECKING:
     from streamsan.traces.model import Trace
+    from streamsan.traces.recorder.matching import Matched
 
 _NOW: list[Recording] = []
 _PACKED = (".gz", ".zst")
@@ -118,6 +119,11 @@ class Recording:
         """Watch no more and write nothing: in a child process, which has a copy of all this."""
         self._journal = None
         self._watch.end()
+
+    @property
+    def matched(self) -> Matched | None:
+        """What the profiler saw of the device, once the recording is over; None without it."""
+        return None if self._profiler is None else self._profiler.matched
 
     def trace(self) -> Trace:
         """Give the trace so far, or the whole of it afterwards.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -14,9 +16,12 @@ from typing import Any
 from streamsan.sim.scheduler.config import ServerArgs
 from streamsan.sim.scheduler.reference import generate
 from streamsan.sim.scheduler.requests import Ask, Req
+from streamsan.sim.scheduler.scenarios.delays import Delay, experiment, no_modes
 from streamsan.sim.scheduler.scheduler import Scheduler
 from streamsan.traces import Trace, load
 from streamsan.traces.errors import UsageError
+from streamsan.traces.recorder.errors import RecordError
+from streamsan.traces.recorder.matching import Matched
 
 Outcome = dict[str, Any]
 """What came of a run, by name: what each request got, what the host saw, what kernels read."""
@@ -30,6 +35,10 @@ class Played:
     wrong: tuple[str, ...]
     trace: Trace | None = None
     schedule: str = ""
+    matched: Matched | None = None
+    """On a GPU: what its profiler saw, and which op each of it is."""
+    note: str = ""
+    """Why device times are missing, where they are."""
 
 
 def play(
@@ -55,7 +64,7 @@ def play(
         sim.install()
     asks = _shortened(asks, steps)
     _warm_up()
-    gc.collect()  # what an earlier run left would be freed somewhere in this one's record
+    _settle()
     from streamsan.sim.device.declared import watching
 
     with _quiet_collector(), watching() as seen, sim.session(policy, record=record) as run:
@@ -81,20 +90,81 @@ def play_on_cuda(
     """
     import torch
 
-    import streamsan
-
     if not torch.cuda.is_available():
         raise UsageError("there is no CUDA device here; leave out --device cuda")
     asks = _shortened(asks, steps)
+    try:
+        return _recorded(args, asks, profile=profile)
+    except RecordError as error:
+        if not profile:
+            raise
+        # Many a server keeps its users from profiling: what is recorded needs no profiler.
+        return replace(_recorded(args, asks, profile=False), note=f"no device times: {error}")
+
+
+def _recorded(args: ServerArgs, asks: tuple[Ask, ...], *, profile: bool) -> Played:
+    import streamsan
+
+    _settle()
     with tempfile.TemporaryDirectory(prefix="streamsan-") as folder:
         path = str(Path(folder) / "scenario.trace.jsonl")
-        with streamsan.record(path, profile=profile):
+        with _quiet_collector(), streamsan.record(path, profile=profile) as recording:
             outcome, wrong = serve(args, asks, "cuda")
-        return Played(outcome, wrong, load(path))
+        return Played(outcome, wrong, load(path), matched=recording.matched)
+
+
+def play_delayed(
+    args: ServerArgs,
+    asks: tuple[Ask, ...],
+    delays: Sequence[Delay] = (),
+    *,
+    device: str = "cuda",
+    serial: bool = False,
+    steps: int | None = None,
+) -> tuple[Played, Counter[str]]:
+    """Serve requests under delays, not recorded; give also how many ops of each label there were.
+
+    Args:
+        args: what the scheduler is told.
+        asks: the requests.
+        delays: where to delay.
+        device: ``cuda``, or ``simcuda`` with a clock.
+        serial: let no two ops overlap, in place of delays.
+        steps: tokens for each request, instead of what it asks for.
+    """
+    asks = _shortened(asks, steps)
+    if device == "simcuda":
+        from streamsan import sim
+
+        _warm_up()
+        with sim.session("timed", record=False):
+            return _experiment(args, asks, delays, device, serial)
+    return _experiment(args, asks, delays, device, serial)
+
+
+def _experiment(
+    args: ServerArgs, asks: tuple[Ask, ...], delays: Sequence[Delay], device: str, serial: bool
+) -> tuple[Played, Counter[str]]:
+    _settle()
+    with _quiet_collector(), experiment(device, delays, serial=serial, noting=True) as made:
+        outcome, wrong = serve(args, asks, device, made.follow)
+    return Played(outcome | made.seen, wrong), made.labels
 
 
 def _shortened(asks: tuple[Ask, ...], steps: int | None) -> tuple[Ask, ...]:
     return asks if steps is None else tuple(replace(ask, new_tokens=steps) for ask in asks)
+
+
+@cache
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()  # what is there now need not be looked through before every run
+
+
+def _settle() -> None:
+    """Free what an earlier run left: it would go somewhere in this one's record."""
+    _freeze()
+    gc.collect()
 
 
 @cache
@@ -106,8 +176,7 @@ def _warm_up() -> None:
 
     with sim.session(record=False):
         serve(ServerArgs(), (Ask((1, 2), 2),), "simcuda")
-    gc.collect()
-    gc.freeze()  # what is there now need not be looked through before every run
+    atexit.register(gc.unfreeze)  # triton's extension tells of all that is left at the end
 
 
 @contextmanager
@@ -120,10 +189,24 @@ def _quiet_collector() -> Iterator[None]:
         gc.enable()
 
 
-def serve(args: ServerArgs, asks: tuple[Ask, ...], device: str) -> tuple[Outcome, tuple[str, ...]]:
-    """Serve requests on a device, and compare with the oracle. A failure is an outcome too."""
+def serve(
+    args: ServerArgs,
+    asks: tuple[Ask, ...],
+    device: str,
+    follow: Callable[[Scheduler], None] | None = None,
+) -> tuple[Outcome, tuple[str, ...]]:
+    """Serve requests on a device, and compare with the oracle. A failure is an outcome too.
+
+    Args:
+        args: what the scheduler is told.
+        asks: the requests.
+        device: ``simcuda`` or ``cuda``.
+        follow: called with the scheduler before it begins.
+    """
     try:
         scheduler = Scheduler(args, device)
+        if follow is not None:
+            follow(scheduler)
         reqs = scheduler.serve(asks)
     except RuntimeError as error:
         told = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
@@ -146,10 +229,17 @@ def _given(req: Req) -> list[Any]:
 
 def _wrong(args: ServerArgs, req: Req) -> str:
     """Say how a request's tokens differ from the oracle's; empty where they do not."""
-    expected = generate(req.ask, args, req.penalised or None)
-    if req.output_ids == expected.tokens:
+    expected = _oracle(req.ask, args, tuple(req.penalised))
+    if req.output_ids == expected:
         return ""
-    return f"request {req.rid}: {req.output_ids} in place of {expected.tokens}"
+    return f"request {req.rid}: {req.output_ids} in place of {expected}"
+
+
+@cache
+def _oracle(ask: Ask, args: ServerArgs, penalised: tuple[int, ...]) -> list[int]:
+    """Give the oracle's tokens: it is asked the same again in every run of a scenario."""
+    with no_modes():
+        return generate(ask, args, list(penalised) or None).tokens
 
 
 def difference(one: Outcome, other: Outcome) -> str | None:

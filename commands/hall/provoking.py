@@ -1,0 +1,142 @@
+"""Bugs made to show themselves on a device: a delay where a finding says that order is missing.
+
+The first op of a pair that nothing orders is held up by work queued right before it; then the
+second one overtakes it. It is the witness of the finding, run on the hardware.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from streamsan.commands.hall.scenarios import label, pairs_of
+
+if TYPE_CHECKING:
+    from streamsan.sim.scheduler.scenarios.delays import Delay
+    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.scenario import Scenario
+    from streamsan.traces import Trace
+
+ATTEMPTS = 60
+"""Delayed runs before a bug counts as not reproduced."""
+FOR_TOKENS = 8
+"""Further runs, once a value came out wrong, in which to look for wrong tokens."""
+LONG_MS = 20
+"""Far longer than the host takes from the delayed op to the one that is to overtake it."""
+
+Run = Callable[[tuple["Delay", ...], bool], "tuple[Played, Counter[str]]"]
+"""Plays the program under delays, or serially: what came of it, and its ops by label."""
+
+
+class Wrong(NamedTuple):
+    """What came out wrong: ``tokens``, ``values`` or a ``failure``, and in words."""
+
+    kind: str
+    told: str
+
+
+class Place(NamedTuple):
+    """An op to be delayed: its label, and which of how many in the trace."""
+
+    label: str
+    nth: int
+    among: int
+
+
+@dataclass(frozen=True)
+class Provoked:
+    """What came of provoking a bug.
+
+    Args:
+        wrong: what came out wrong; None if nothing did.
+        delay: before which op, in words.
+        tries: how many delayed runs it took, or were made in vain.
+        error: why it could not be tried.
+    """
+
+    wrong: Wrong | None
+    delay: str = ""
+    tries: int = 1
+    error: str = ""
+
+    @property
+    def broken(self) -> bool:
+        """Whether the device is lost to this process."""
+        return is_broken(self.wrong)
+
+
+def is_broken(wrong: Wrong | None) -> bool:
+    """Whether a failure is one after which CUDA answers this process no more."""
+    return wrong is not None and wrong.kind == "failure" and "CUDA error" in wrong.told
+
+
+def told_wrong(played: Played, reference: Played) -> Wrong | None:
+    """Say what came out wrong; None if nothing did.
+
+    Args:
+        played: a run.
+        reference: a run in which no two ops overlapped.
+    """
+    from streamsan.sim.scheduler.scenarios.play import difference
+
+    if played.wrong:
+        first = played.wrong[0]
+        return Wrong("tokens" if first.startswith("request") else "failure", first)
+    told = difference(played.outcome, reference.outcome)
+    return None if told is None else Wrong("values", told)
+
+
+def witnesses(scenario: Scenario, trace: Trace) -> list[Place]:
+    """Give the first op of each pair that the buggy scenario is expected to give."""
+    names = [label(trace, op) for op in range(len(trace))]
+    found = {}
+    for _, finding in pairs_of(scenario, trace):
+        op = finding.ops[0]
+        found[op] = Place(names[op], names[:op].count(names[op]), names.count(names[op]))
+    return list(found.values())
+
+
+def provoke(scenario: Scenario, trace: Trace, run: Run, cycles_per_ms: float) -> Provoked:
+    """Delay one op after another until something comes out wrong, tokens if possible.
+
+    Args:
+        scenario: the scenario; ``run`` plays its buggy variant.
+        trace: of the buggy variant, recorded on any device.
+        run: plays the program.
+        cycles_per_ms: of the device's ``_sleep``.
+    """
+    reference, labels = run((), True)
+    if scenario.wrong == "always":
+        return Provoked(told_wrong(reference, reference), "none is needed")
+    if reference.wrong:
+        return Provoked(None, error=f"wrong even when nothing overlaps: {reference.wrong[0]}")
+    best = Provoked(None, tries=0)
+    tries = since = 0
+    for delay in _delays(scenario, trace, labels, round(LONG_MS * cycles_per_ms)):
+        if tries == ATTEMPTS or since > FOR_TOKENS:
+            break
+        wrong = told_wrong(run((delay,), False)[0], reference)
+        tries += 1
+        since += best.wrong is not None
+        if wrong is not None and (best.wrong is None or wrong.kind != "values"):
+            best = Provoked(wrong, f"{delay.label}, number {delay.nth}", tries)
+        if wrong is not None and wrong.kind != "values":
+            break
+    return best if best.wrong is not None else Provoked(None, tries=tries)
+
+
+def _delays(scenario: Scenario, trace: Trace, labels: Counter[str], cycles: int) -> Iterator[Delay]:
+    """Give delays at the first ops of the pairs; later at all other ops of their labels.
+
+    An op of the trace may be several of torch's, so its number is scaled.
+    """
+    from streamsan.sim.scheduler.scenarios.delays import Delay
+
+    places = witnesses(scenario, trace)
+    asked = dict.fromkeys((each.label, each.nth * labels[each.label] // each.among)
+                          for each in places)  # fmt: skip
+    for name in dict.fromkeys(each.label for each in places):
+        asked.update(dict.fromkeys((name, nth) for nth in range(labels[name])))
+    return (Delay(name, nth, cycles) for name, nth in asked if nth < labels[name])
