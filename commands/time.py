@@ -1,4 +1,8 @@
-"""``streamsan time``: how long a trace takes, and what a change of it would save."""
+"""``streamsan time``: how long a trace takes, and what a change of it would save.
+
+A trace with recorded times is replayed as it was recorded; one that lacks them, or with a cost
+given, by a model.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from streamsan.commands.arguments import add_allow_damaged, add_format, natural
 from streamsan.commands.output import status_of
 
 if TYPE_CHECKING:
-    from streamsan.sim.machine.costs import Costs
-    from streamsan.sim.machine.edits import Edit
-    from streamsan.sim.machine.timing import Timing
+    from streamsan.sim.machine.timeline_modelled import Costs
+    from streamsan.sim.machine.what_if_changes import Change
+    from streamsan.sim.machine.what_if_run import Run
 
 MOST = 10
 """Waits of the host that are listed, the longest first."""
@@ -29,31 +33,29 @@ def _add(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--move", metavar="OP:STREAM", help="what if: the op were on this stream")
     change.add_argument("--edge", metavar="OP,OP", help="what if: the second waited for the first")
     add("--cost", action="append", default=[], metavar="KEY=VALUE",
-        help="of the model, for ops without measured times: kernel, launch, copy (ns), link, "
-        "on_device, staging (bytes a ns)")  # fmt: skip
+        help="of the model, which stands in for times that the trace has not: kernel, launch, "
+        "copy (ns), link, on_device, staging (bytes a ns)")  # fmt: skip
     add_format(parser)
     add_allow_damaged(parser)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from streamsan.checkers.reports.console import emit
-    from streamsan.sim.machine.edits import saving_of
-    from streamsan.sim.machine.timing import time_of
+    from streamsan.sim.machine.what_if import WhatIf
     from streamsan.traces import load
     from streamsan.traces.errors import UsageError
 
-    costs, edit = _costs(arguments.cost), _edit(arguments)
+    costs, change = _costs(arguments.cost), _change(arguments)
     trace = load(arguments.trace)
-    after = None
-    if edit is None:
-        before = time_of(trace, costs)
-    else:
-        try:
-            before, after = saving_of(trace, edit, costs)
-        except (IndexError, ValueError) as error:
-            raise UsageError(f"{arguments.trace}: {error}") from None
+    what = WhatIf(trace)
+    if arguments.cost or what.reason is not None:
+        what = WhatIf(trace, costs=costs)
+    try:
+        after = None if change is None else what.predict(change).after
+    except (IndexError, ValueError) as error:
+        raise UsageError(f"{arguments.trace}: {error}") from None
     write = _json if arguments.format == "json" else _text
-    if not emit(write(arguments.trace, before, after)):
+    if not emit(write(arguments.trace, what.run, after)):
         return FAILED
     return status_of(trace, arguments.trace, arguments.allow_damaged) or CLEAN
 
@@ -66,7 +68,7 @@ def _costs(given: list[str]) -> Costs:
     """
     from dataclasses import asdict
 
-    from streamsan.sim.machine.costs import Costs
+    from streamsan.sim.machine.timeline_modelled import Costs
     from streamsan.traces.errors import UsageError
 
     values: dict[str, Any] = asdict(Costs())
@@ -84,36 +86,40 @@ def _costs(given: list[str]) -> Costs:
     return Costs(**values)
 
 
-def _edit(arguments: argparse.Namespace) -> Edit | None:
+def _change(arguments: argparse.Namespace) -> Change | None:
     """Read the change.
 
     Raises:
         UsageError: it is not written as it should be.
     """
-    from streamsan.sim.machine.edits import Edit
+    from streamsan.sim.machine.what_if_changes import Change
     from streamsan.traces.errors import UsageError
 
-    if arguments.remove is not None or arguments.unblock is not None:
-        return Edit(remove=arguments.remove, unblock=arguments.unblock)
+    if arguments.remove is not None:
+        return Change(remove=(arguments.remove,))
+    if arguments.unblock is not None:
+        return Change(asynchronous=(arguments.unblock,))
     if arguments.move is not None:
         op, _, stream = arguments.move.partition(":")
         if not op.isdigit() or not stream:
             raise UsageError(f"--move takes OP:STREAM, not {arguments.move[:40]!r}")
-        return Edit(move=(int(op[:12]), stream))
+        return Change(move=((int(op[:12]), stream),))
     if arguments.edge is None:
         return None
     ops = arguments.edge.split(",")
     if len(ops) != _PAIR or not all(op.isdigit() for op in ops):
         raise UsageError(f"--edge takes OP,OP, not {arguments.edge[:40]!r}")
-    return Edit(edge=(int(ops[0][:12]), int(ops[1][:12])))
+    return Change(edge=((int(ops[0][:12]), int(ops[1][:12])),))
 
 
-def _text(path: str, before: Timing, after: Timing | None) -> str:
+def _text(path: str, before: Run, after: Run | None) -> str:
     from streamsan.checkers.reports.console import visible
 
-    lines = [f"{path}: {_us(before.makespan)}{' and then it hangs' if before.stuck else ''}"]
+    how = " as recorded" if before.recorded else ""
+    hangs = " and then it hangs" if before.stuck else ""
+    lines = [f"{path}: {_us(before.makespan)}{how}{hangs}"]
     lines += [f"  {what} {name}: busy {_us(ns)} ({_share(ns, before)})"
-              for what, part in (("stream", before.busy), ("engine", before.engines))
+              for what, part in (("stream", before.streams), ("engine", before.engines))
               for name, ns in part.items()]  # fmt: skip
     total = sum(each.ns for each in before.blocked)
     lines.append(f"  host blocked: {_us(total)} ({_share(total, before)})")
@@ -133,25 +139,25 @@ def _us(ns: int) -> str:
     return f"{ns / 1000:,.3f} us"
 
 
-def _share(ns: int, timing: Timing) -> str:
-    return f"{ns / timing.makespan:.1%}" if timing.makespan else "0.0%"
+def _share(ns: int, run: Run) -> str:
+    return f"{ns / run.makespan:.1%}" if run.makespan else "0.0%"
 
 
-def _json(path: str, before: Timing, after: Timing | None) -> str:
+def _json(path: str, before: Run, after: Run | None) -> str:
     from streamsan.checkers.reports.machine import as_json
 
     return as_json({
-        "version": 1, "path": path, **_shape(before),
+        "version": 1, "path": path, "recorded": before.recorded, **_shape(before),
         "what_if": None if after is None else {
             **_shape(after), "saves_ns": before.makespan - after.makespan,
         },
     })  # fmt: skip
 
 
-def _shape(timing: Timing) -> dict[str, Any]:
+def _shape(run: Run) -> dict[str, Any]:
     return {
-        "makespan_ns": timing.makespan, "streams": timing.busy, "engines": timing.engines,
-        "blocked": [each._asdict() for each in timing.blocked], "hangs": timing.stuck,
+        "makespan_ns": run.makespan, "streams": run.streams, "engines": run.engines,
+        "blocked": [each._asdict() for each in run.blocked], "hangs": run.stuck,
     }  # fmt: skip
 
 

@@ -125,13 +125,27 @@ def test_the_recorded_run_is_given_again(program: list[Do]) -> None:
 def test_a_prediction_is_what_the_run_without_the_op_takes(
     program: list[Do], data: st.DataObject
 ) -> None:
-    candidates = [n for n, do in enumerate(program) if do.word != "record"]
-    gone = data.draw(st.sampled_from(candidates))
+    gone = data.draw(st.integers(0, len(program) - 1))
     what = WhatIf(parse(trace_of(program)))
 
     found = what.predict(Change(remove=(gone + 1,)))  # op 0 is the malloc
 
     assert found.gain == run(program).last - run(program, without=gone).last
+
+
+@given(programs, st.data())
+@settings(max_examples=100, deadline=None)
+def test_the_changed_program_takes_what_its_changed_steps_take(
+    program: list[Do], data: st.DataObject
+) -> None:
+    gone = data.draw(st.integers(0, len(program) - 1)) + 1
+    what = WhatIf(parse(trace_of(program)))
+
+    steps = what.predict(Change(remove=(gone,)))
+    # op 1 is a launch, which is asynchronous as it is: only the way to the answer is another
+    whole = what.predict(Change(remove=(gone,), asynchronous=(1,)))
+
+    assert (whole.gain, whole.host_gain) == (steps.gain, steps.host_gain)
 
 
 @given(programs, st.data())
@@ -559,6 +573,147 @@ def test_ops_without_work_narrow_to_nothing() -> None:
     )
 
     assert what.predict(Change(narrow=((2, (0,)),))).gain == 1_010
+
+
+# --- changes of the program
+
+
+RECORDED = """
+    malloc h pinned 64
+    s: launch long w=a t=0 t_end=10 begin=20 end=1020
+    s: record e t=10 t_end=20
+    s: launch last w=b t=20 t_end=30 begin=1030 end=5030
+    u: launch other w=c t=30 t_end=40 begin=50 end=2050
+    sync e t=40 t_end=1030
+    u: launch use r=c t=1030 t_end=1040 begin=2060 end=3060
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "end"),
+    [
+        # Without the record nothing is waited for; use still comes after other, and last ends it.
+        (Change(remove=(2,)), 5_030),
+        # last, called at 20, is now the first of u: from 40, the usual 20 after its call, to 4_040.
+        # other and use follow, each the usual 10 later.
+        (Change(move=((3, "u"),)), 4_040 + 10 + 2_000 + 10 + 1_000),
+        # use waits for last, over at 5_030, and begins 10 after that, as it did after other.
+        (Change(edge=((3, 6),)), 5_030 + 10 + 1_000),
+        # other, called before last, waits for long: from 1_030 to 3_030. last is the end.
+        (Change(edge=((1, 4),)), 5_030),
+        # other is issued after last: last waits for an event that is not recorded, for nothing.
+        (Change(edge=((4, 3),)), 5_030),
+    ],
+)
+def test_a_recorded_run_with_its_program_changed(change: Change, end: int) -> None:
+    what = WhatIf(parse(RECORDED))
+
+    assert what.run.makespan == 5_030
+    assert what.predict(change).after.makespan == end
+
+
+@pytest.mark.parametrize(
+    ("text", "gone"),
+    [
+        # a wait whose cause was guessed, a copy that was held by its engine, a contradicted wait
+        (UNRESOLVED.format(sync="false", kind="stream_synchronize"), 2),
+        (ENGINE.format(sync="true", one="memcpy h -> x H2D", device=""), 4),
+        ("s: launch k w=a t=0 t_end=1 begin=10 end=90000; stream_sync s t=50 t_end=100", 1),
+    ],
+)
+def test_a_changed_program_keeps_what_its_times_showed(text: str, gone: int) -> None:
+    what = WhatIf(parse(text))
+    nothing = Change(asynchronous=(0,))  # it is no copy: the program is as it was
+
+    assert what.predict(nothing).after.times == what.run.times
+    assert what.predict(nothing).host_gain == 0
+    again = what.predict(Change(remove=(gone,), asynchronous=(0,)))
+    assert again.gain == what.predict(Change(remove=(gone,))).gain
+
+
+def test_what_moves_leaves_its_delay_behind() -> None:
+    # s's second kernel begins 5_000 after the first, and nothing says why; u's second the usual 10.
+    # Moved to u, where it comes before q, it begins the usual 10 after p is over.
+    what = WhatIf(
+        parse("""
+        u: launch p w=a t=0 t_end=0 begin=20 end=1020
+        s: launch a w=b t=0 t_end=0 begin=20 end=1020
+        s: launch late w=c t=0 t_end=0 begin=6020 end=9020
+        u: launch q w=d t=0 t_end=0 begin=1030 end=1040
+        u: launch r w=e t=0 t_end=0 begin=1050 end=1060
+    """)
+    )
+
+    found = what.predict(Change(move=((2, "u"),))).after
+
+    assert found.spans[2] == (1_020 + 10, 1_020 + 10 + 3_000)
+
+
+def test_without_a_record_its_wait_is_for_the_one_before() -> None:
+    # sync e is back at 5_010, 10 after b is over; without b's record it waits for a's, over at
+    # 1_000. The host's write takes 9_000 after that: 10_010 instead of 14_010.
+    what = WhatIf(
+        parse("""
+        s: launch a w=a t=0 t_end=0 begin=10 end=1000
+        s: record e t=0 t_end=0
+        s: launch b w=b t=0 t_end=0 begin=1000 end=5000
+        s: record e t=0 t_end=0
+        sync e t=0 t_end=5010
+        host_write q t=5010 t_end=14010
+    """)
+    )
+
+    found = what.predict(Change(remove=(3,)))
+
+    assert (found.gain, found.host_gain) == (4_000, 4_000)
+
+
+def test_a_recorded_wait_on_a_value_hangs_on_what_met_it() -> None:
+    # b begins 10 after a is over and its stream has written; without a, 10 after the calls, at 10.
+    what = WhatIf(
+        parse("""
+        u: launch a w=a t=0 t_end=0 begin=10 end=1000
+        u: write_value x 1 t=0 t_end=0
+        s: wait_value x 1 t=0 t_end=0
+        s: launch b w=b t=0 t_end=0 begin=1010 end=2010
+    """)
+    )
+
+    assert what.replay.replayed == 2_010
+    assert what.predict(Change(remove=(0,))).gain == 1_000
+    # recorded, it was met, if not by an op of the trace
+    other = WhatIf(parse("s: wait_value x 1 t=0 t_end=0; s: launch b t=0 begin=10 end=20"))
+    assert (other.reason, other.run.makespan) == (None, 20)
+
+
+def test_kernels_that_ran_at_once_keep_their_engine_busy_once() -> None:
+    what = WhatIf(
+        parse("""
+        s: launch a w=a t=0 t_end=0 begin=10 end=1000
+        u: launch b w=b t=0 t_end=0 begin=500 end=1500
+    """)
+    )
+
+    assert what.run.streams == {"s": 990, "u": 1_000}
+    assert what.run.engines["compute"] == 1_500 - 10
+
+
+def test_a_thread_that_is_started_twice_is_no_circle() -> None:
+    # T writes twice, each time for 1_000 and 10 after it was started; the join between the two is
+    # back at 1_010. Without the first write all is over 1_000 sooner.
+    what = WhatIf(
+        parse("""
+        thread_start target=T t=0 t_end=0
+        T: host_write p t=10 t_end=1010
+        thread_join target=T t=0 t_end=1010
+        thread_start target=T t=1010 t_end=1010
+        T: host_write q t=1020 t_end=2020
+        s: launch k w=a t=1010 t_end=1010 begin=1020 end=1030
+    """)
+    )
+
+    assert what.reason is None
+    assert what.predict(Change(remove=(1,))).gain == 1_000
 
 
 # --- real profiles

@@ -7,6 +7,19 @@ judge the other. What it does not model stands in ``issue.py``::
 
     found = explore(trace)              # every distinct outcome, with a schedule for each
     witness = confirm(trace, (0, 1))    # two schedules that disagree about a pair of ops
+
+Apart from it, and on the order of ``traces.order``, stands the replay in time (``what_if.py``):
+when each op would run if the program were changed so. It decides no verdict. Where things are:
+
+- a trace as a program: ``program``, ``issue`` (``draft``, ``slots``, ``cells``, ``bind`` and the
+  families ``device_ops``, ``host_ops``, ``memory_ops``);
+- running it: ``state``, ``schedule``, ``outcome``, ``stuck``;
+- choosing schedules: ``explore``, ``reduce``, ``sample``, ``directed``, ``reach``, ``pairs``;
+- witnesses: ``witness``, ``duel``, ``story``; what a wait is good for: ``slack``;
+- time: ``timeline`` (``timeline_moments``), how long its steps take (``timeline_recorded`` with
+  ``timeline_guess``, or ``timeline_modelled``), its replay (``timeline_run``); changes of it
+  (``what_if_changes``, ``what_if_program``) and what they give (``what_if_run``,
+  ``what_if_results``), all through ``what_if``.
 """
 
 from streamsan.sim.machine.directed import run_held

@@ -1,12 +1,15 @@
-"""What is changed of a run, and which steps of its timeline that changes."""
+"""What is changed of a run, and which steps of its timeline that changes.
+
+Three changes are of the program, and tell what waits for what anew (``what_if_program.py``): a copy
+made asynchronous, an op moved to another stream, and the end of an op that others are bound to.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from streamsan.sim.machine.timeline import NOWHERE
-from streamsan.sim.machine.timeline_lags import Timed
+from streamsan.sim.machine.timeline_moments import NOWHERE, Step
+from streamsan.sim.machine.timeline_recorded import Timed
 from streamsan.traces.ops import Kind
 
 
@@ -16,6 +19,9 @@ class Change:
 
     Args:
         remove: ops that are left out. Stream order goes through them; their calls take no time.
+        asynchronous: copies that are made asynchronous; a pageable download waits all the same.
+        move: (op, stream): work that goes to another stream.
+        edge: (op, op): the second one's stream waits for the first, by an event recorded after it.
         unblock: calls that no longer wait.
         reads: (op, copy): the host's use of what an unblocked copy brings, which waits instead.
         hold: (op, ops): work that waits for these ops itself.
@@ -26,6 +32,9 @@ class Change:
     """
 
     remove: tuple[int, ...] = ()
+    asynchronous: tuple[int, ...] = ()
+    move: tuple[tuple[int, str], ...] = ()
+    edge: tuple[tuple[int, int], ...] = ()
     unblock: tuple[int, ...] = ()
     reads: tuple[tuple[int, int], ...] = ()
     hold: tuple[tuple[int, tuple[int, ...]], ...] = ()
@@ -34,22 +43,18 @@ class Change:
     shrink: tuple[tuple[int, float], ...] = ()
 
 
-class Step(NamedTuple):
-    """How a moment hangs on others: see ``Moments``."""
-
-    first: int
-    lag: int
-    others: list[int]
-    gap: int
+def changed_steps(timed: Timed, change: Change) -> dict[int, Step]:
+    """Give the steps of a timeline that a change changes, by moment."""
+    return _Steps(timed, change).changed
 
 
-class Steps:
-    """The steps that a change changes: ``changed``, by moment."""
-
+class _Steps:
     def __init__(self, timed: Timed, change: Change) -> None:
         """Apply the change, part by part."""
         self._timed, self._line = timed, timed.line
         self.changed: dict[int, Step] = {}
+        for first, second in change.edge:
+            self._edge(first, second)
         for op, share in change.shrink:
             self._shrink(op, share)
         for wait, copy, ops in change.aside:
@@ -67,15 +72,33 @@ class Steps:
 
     def _step(self, moment: int) -> Step:
         found = self.changed.get(moment)
-        if found is not None:
-            return found
-        moments = self._line.moments
-        return Step(
-            moments.first[moment], moments.lag[moment], moments.others[moment], moments.gap[moment]
-        )
+        return self._line.moments.step(moment) if found is None else found
 
     def _ends(self, ops: tuple[int, ...]) -> list[int]:
         return [self._line.end[op] for op in ops if self._line.end[op] >= 0]
+
+    def _edge(self, first: int, second: int) -> None:
+        line, usual = self._line, self._timed.usual
+        # two more calls: a record after the first op, and a wait before the second
+        for moment in (line.back[first], line.back[second], line.begin[second]):
+            if moment >= 0:
+                step = self._step(moment)
+                self.changed[moment] = step._replace(lag=step.lag + usual.call)
+        record = self._work_of(first, range(first, -1, -1))
+        wait = self._work_of(second, range(second, len(line.trace)))
+        if first >= second or record < 0:  # of what is not recorded yet, nothing waits
+            return
+        waits = [line.begin[wait]] if wait >= 0 else []
+        if line.trace.kind[second] == Kind.STREAM_SYNCHRONIZE:
+            waits.append(line.back[second])
+        for moment in waits:
+            step = self._step(moment)
+            self.changed[moment] = step._replace(others=[*step.others, line.end[record]])
+
+    def _work_of(self, op: int, near: range) -> int:
+        """Give the op itself or the nearest one of its stream that is work; -1 for none."""
+        line, of_op = self._line, self._line.trace.streams.of_op
+        return next((n for n in near if of_op[n] == of_op[op] and line.begin[n] >= 0), NOWHERE)
 
     def _unblock(self, op: int) -> None:
         back = self._line.back[op]

@@ -1,4 +1,4 @@
-"""What a replay gives: the run as it was, what a change brings, or why a trace cannot be replayed.
+"""What a change brings, how well recorded times are given again, or why they cannot be.
 
 All times are ns.
 """
@@ -6,12 +6,13 @@ All times are ns.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
+from streamsan.sim.machine.timeline import WORK
+from streamsan.sim.machine.what_if_run import Run
 from streamsan.traces.model import NONE, Trace
-from streamsan.traces.ops import Kind
 
 LEAST_TIMED = 0.9
 """The share of device work that must have times on the device, for anything to be predicted."""
@@ -19,19 +20,17 @@ LEAST_CALLED = 0.5
 """The share of device work whose call must have a time: the rest was launched before the trace."""
 MOST_ERROR = 0.02
 """A replay of the unchanged run that is off by more than this share predicts nothing."""
-_WORK = (Kind.LAUNCH, Kind.MEMCPY, Kind.MEMSET, Kind.GRAPH_LAUNCH, Kind.COLLECTIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """The unchanged run, replayed. Times in ns.
+    """How well the unchanged run is given again.
 
     Args:
         recorded: from the first recorded time to the last.
         replayed: the same in the replay.
         usual: the same where every step from call to work and from work to work takes as long as
             is usual in this trace; how far it is from ``recorded`` is what the order explains not.
-        host_wait: how long host threads wait, together.
         contradicted: host waits that the recorded times contradict; left out.
         guessed: waits whose cause was guessed from times, because the trace does not say it.
     """
@@ -39,7 +38,6 @@ class Replay:
     recorded: int
     replayed: int
     usual: int
-    host_wait: int
     contradicted: int
     guessed: int
 
@@ -54,24 +52,48 @@ class Replay:
         return abs(self.usual - self.recorded) / self.recorded if self.recorded else 0.0
 
 
-class Prediction(NamedTuple):
-    """What a change brings. Times in ns.
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a change brings: the run as it was, and with the change."""
 
-    ``gain``: how much sooner the run is over. ``host_gain``: how much less its threads wait.
-    ``payer`` is the op whose wait grows most (None where none does), by ``payer_ns``; ``moved`` is
-    what all waits that grow grow by.
-    """
+    before: Run
+    after: Run
 
-    gain: int
-    host_gain: int
-    payer: int | None
-    payer_ns: int
-    moved: int
+    @property
+    def gain(self) -> int:
+        """How much sooner the run is over; below zero, how much later."""
+        return self.before.makespan - self.after.makespan
+
+    @property
+    def host_gain(self) -> int:
+        """How much less the host's threads wait."""
+        return sum(self.before.waits.values()) - sum(self.after.waits.values())
+
+    @property
+    def payer(self) -> int | None:
+        """The op whose wait grows most; None where none does."""
+        return max(self._grown, key=lambda op: self._grown[op], default=None)
+
+    @property
+    def payer_ns(self) -> int:
+        """By how much the payer's wait grows."""
+        return max(self._grown.values(), default=0)
+
+    @property
+    def moved(self) -> int:
+        """What all waits that grow grow by."""
+        return sum(self._grown.values())
+
+    @cached_property
+    def _grown(self) -> dict[int, int]:
+        before = self.before.waits
+        more = {op: ns - before.get(op, 0) for op, ns in self.after.waits.items()}
+        return {op: ns for op, ns in more.items() if ns > 0}
 
 
 def untimed(trace: Trace) -> str | None:
     """Say why a trace has too few times to be replayed; None where it has enough."""
-    work = np.isin(trace.kind, _WORK)
+    work = np.isin(trace.kind, WORK)
     count = int(work.sum())
     timed = int(((trace.begin != NONE) & (trace.end != NONE))[work].sum())
     called = int((trace.t != NONE)[work].sum())
