@@ -18,7 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ORDER = (
     "index", "tutorial", "recording", "ci", "pytest", "configuration", "verdicts", "trace-format",
-    "rules/index", "faq",
+    "rules/index", "hardware", "faq",
 )  # fmt: skip
 _LINK = re.compile(r'href="([^":#]+)\.md(#[^"]*)?"')
 _MARK = "<!-- generated: ops -->"

@@ -68,6 +68,7 @@ class ServerArgs:
         sentinels: decode batches carry negative rows of the relay as their input ids, as in E1.
         prefill_upload: the stream of the prompt upload: S before E3, F from then on.
         speculative: the speculative worker; v1 runs without overlap only.
+        width: of the model.
         rows: rows of ``req_to_token``; row 0 is padding.
         context: positions a request can have.
         slots: slots of the KV pool; slot 0 is padding.
@@ -98,6 +99,7 @@ class ServerArgs:
     sentinels: bool = False
     prefill_upload: Literal["S", "F"] = "F"
     speculative: Speculative = ""
+    width: int = 16
     rows: int = 6
     context: int = 32
     slots: int = 96

@@ -15,7 +15,6 @@ import torch
 
 import streamsan
 from streamsan.sim.scheduler.config import Bug, ServerArgs
-from streamsan.sim.scheduler.model import WIDTH
 from streamsan.sim.scheduler.pools import parts
 from streamsan.sim.scheduler.requests import Req
 from streamsan.sim.scheduler.streams import Device
@@ -59,7 +58,9 @@ class EncoderCache:
     """The encoder's output of each row, written and read by the forward pass alone."""
 
     def __init__(self, args: ServerArgs, device: Device) -> None:
-        self.encoder_states = device.zeros("encoder_states", args.rows, WIDTH, dtype=torch.float64)
+        self.encoder_states = device.zeros(
+            "encoder_states", args.rows, args.width, dtype=torch.float64
+        )
 
     def encode(self, encoder: EncoderInput | None, embedding: torch.Tensor) -> None:
         """Fill the rows of starting requests, on the current stream."""

@@ -13,7 +13,6 @@ import torch
 
 import streamsan
 from streamsan.sim.scheduler.config import Bug, ServerArgs
-from streamsan.sim.scheduler.model import WIDTH
 from streamsan.sim.scheduler.pools import parts
 from streamsan.sim.scheduler.streams import Streams
 
@@ -32,7 +31,7 @@ class FutureMap:
         self.output_tokens_buf = device.zeros("output_tokens_buf", args.rows)
         self.new_seq_lens_buf = device.zeros("new_seq_lens_buf", args.rows)
         self.topk_index_buf = device.zeros("topk_index_buf", args.rows)
-        self.hidden_buf = device.zeros("hidden_buf", args.rows, WIDTH, dtype=torch.float64)
+        self.hidden_buf = device.zeros("hidden_buf", args.rows, args.width, dtype=torch.float64)
         self.new_seq_lens_cpu_pinned = device.pinned("new_seq_lens_cpu_pinned", [0] * args.rows)
         self.publish_ready: Any = None
         self.publish_stream: Any = None
@@ -155,7 +154,7 @@ class FutureMap:
         """Take the draft's top tokens and hidden states of the last step."""
         rows, indices = batch.rows, batch.req_pool_indices
         topk = self.device.empty("topk_index", len(rows))
-        hidden = self.device.empty("draft_hidden", len(rows), WIDTH, dtype=torch.float64)
+        hidden = self.device.empty("draft_hidden", len(rows), self.args.width, dtype=torch.float64)
         for name, table, taken in (
             ("gather_topk", self.topk_index_buf, topk),
             ("gather_hidden", self.hidden_buf, hidden),

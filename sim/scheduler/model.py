@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 VOCABULARY = 32
-WIDTH = 16
-_INNER = 32
+_INNER = 2
+"""Width of the part between ``up`` and ``down``, in widths of the model."""
 _SEED = 18
 _MIXING = 2.0
 """Weight of what a layer adds: one wrong key or value must show in the tokens."""
@@ -51,7 +51,7 @@ def _moved(layer: Layer, device: str) -> Layer:
     return Layer(*(weight.to(device) for weight in layer))
 
 
-def make_model(context: int) -> Model:
+def make_model(context: int, width: int) -> Model:
     """Draw the weights on the CPU; they are the same in every process."""
     generator = torch.Generator().manual_seed(_SEED)
 
@@ -60,13 +60,13 @@ def make_model(context: int) -> Model:
         return drawn.div(shape[0] ** 0.5)
 
     layers = [
-        Layer(draw(WIDTH, 3 * WIDTH), _MIXING * draw(WIDTH, WIDTH), draw(WIDTH, _INNER),
-              _MIXING * draw(_INNER, WIDTH))
+        Layer(draw(width, 3 * width), _MIXING * draw(width, width), draw(width, _INNER * width),
+              _MIXING * draw(_INNER * width, width))
         for _ in range(2)
     ]  # fmt: skip
-    embedding = VOCABULARY**0.5 * draw(VOCABULARY, WIDTH)
-    return Model(embedding, context**0.5 * draw(context, WIDTH), (layers[0], layers[1]),
-                 draw(WIDTH, VOCABULARY))  # fmt: skip
+    embedding = VOCABULARY**0.5 * draw(VOCABULARY, width)
+    return Model(embedding, context**0.5 * draw(context, width), (layers[0], layers[1]),
+                 draw(width, VOCABULARY))  # fmt: skip
 
 
 # Kernels. All that they write was allocated before.
@@ -106,10 +106,11 @@ def attend(  # noqa: PLR0917 - a kernel takes what it takes
         positions: the position of each token; it sees those up to itself.
         window: how many of them at most.
     """
+    width = states.shape[1]
     projected = states @ weights.qkv
-    query, kv[locations] = projected[:, :WIDTH], projected[:, WIDTH:]
+    query, kv[locations] = projected[:, :width], projected[:, width:]
     keys, values = kv[pages[owners]].chunk(2, -1)
-    scores = torch.einsum("tw,tpw->tp", query, keys) / WIDTH**0.5
+    scores = torch.einsum("tw,tpw->tp", query, keys) / width**0.5
     scores = scores.masked_fill(~visible(positions, pages.shape[1], window), float("-inf"))
     mixed = torch.einsum("tp,tpw->tw", scores.softmax(-1), values)
     states.add_(mixed @ weights.out)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from streamsan.sim.scheduler.config import ServerArgs
-from streamsan.sim.scheduler.model import WIDTH, Model, attend, embed, make_model
+from streamsan.sim.scheduler.model import Model, attend, embed, make_model
 from streamsan.sim.scheduler.reference import constrain, penalty
 from streamsan.sim.scheduler.requests import Ask, Req
 
@@ -37,7 +37,7 @@ class PrefillNode:
 
     def __init__(self, args: ServerArgs) -> None:
         self.args = args
-        self.model: Model = make_model(args.context)
+        self.model: Model = make_model(args.context, args.width)
 
     def prefill(self, req: Req) -> Prefilled:
         """Prefill a prompt and sample its first token; a retracted request has its last already."""
@@ -48,10 +48,10 @@ class PrefillNode:
         return Prefilled(kv, token, int(guess.argmax()), states[-1].tolist())
 
     def _run(self, ids: list[int]) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        places = torch.arange(len(ids))
-        states = torch.empty(len(ids), WIDTH, dtype=torch.float64)
+        places, width = torch.arange(len(ids)), self.args.width
+        states = torch.empty(len(ids), width, dtype=torch.float64)
         embed(torch.tensor(ids), places, self.model.embedding, self.model.position, states)
-        pools = [torch.zeros(len(ids), 2 * WIDTH, dtype=torch.float64) for _ in range(2)]
+        pools = [torch.zeros(len(ids), 2 * width, dtype=torch.float64) for _ in range(2)]
         reach = (self.args.context, self.args.window)
         for weights, pool, window in zip(self.model.layers, pools, reach, strict=True):
             owners = torch.zeros_like(places)

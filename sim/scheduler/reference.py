@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import torch
 
 from streamsan.sim.scheduler.config import ServerArgs
-from streamsan.sim.scheduler.model import VOCABULARY, WIDTH, Layer, Model, make_model
+from streamsan.sim.scheduler.model import VOCABULARY, Layer, Model, make_model
 from streamsan.sim.scheduler.requests import GRAMMAR, Ask
 
 
@@ -34,7 +34,7 @@ def generate(ask: Ask, args: ServerArgs, penalised: list[int] | None = None) -> 
             penalties by then, as places of outputs, -1 for the prompt's last token. Under
             overlap the penalties lag (path l of the specification). None: no lag.
     """
-    model = make_model(args.context)
+    model = make_model(args.context, args.width)
     expected = Expected()
     sequence = list(ask.prompt)
     states = run(model, ask, sequence, args.window)
@@ -91,8 +91,8 @@ def run(model: Model, ask: Ask, sequence: list[int], window: int) -> torch.Tenso
 
 def _layer(states: torch.Tensor, weights: Layer, reach: int) -> torch.Tensor:
     query, key, value = (states @ weights.qkv).chunk(3, -1)
-    count = states.shape[0]
+    count, width = states.shape
     seen = torch.ones(count, count, dtype=torch.bool).tril().triu(1 - reach)
-    scores = (query @ key.T / WIDTH**0.5).masked_fill(~seen, float("-inf"))
+    scores = (query @ key.T / width**0.5).masked_fill(~seen, float("-inf"))
     states = states + scores.softmax(-1) @ value @ weights.out
     return states + (states @ weights.up).relu() @ weights.down

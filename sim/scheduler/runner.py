@@ -13,7 +13,7 @@ from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.encoder_decoder import EncoderCache, EncoderInput
 from streamsan.sim.scheduler.fence import ReadDone
 from streamsan.sim.scheduler.logits import LogitsProcessor
-from streamsan.sim.scheduler.model import WIDTH, Model, attend, embed
+from streamsan.sim.scheduler.model import Model, attend, embed
 from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool, parts
 from streamsan.sim.scheduler.requests import Req
 from streamsan.sim.scheduler.result import LogitsOutput
@@ -134,7 +134,9 @@ class ModelRunner:
     def embed(self, batch: ForwardBatch, metadata: Metadata) -> torch.Tensor:
         """Start the states of this pass: ``[tokens, width]``."""
         weights = self.model.embedding, self.model.position
-        states = self.device.empty("states", sum(batch.extend_lens), WIDTH, dtype=torch.float64)
+        states = self.device.empty(
+            "states", sum(batch.extend_lens), self.args.width, dtype=torch.float64
+        )
         streamsan.kernel(
             "embed", embed, batch.input_ids, metadata.positions, *weights, states,
             reads=[batch.input_ids, metadata.positions, *weights], writes=[states],

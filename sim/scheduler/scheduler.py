@@ -20,7 +20,7 @@ from streamsan.sim.scheduler.fence import ReadDone
 from streamsan.sim.scheduler.future_map import FutureMap
 from streamsan.sim.scheduler.hisparse import HiSparseCoordinator
 from streamsan.sim.scheduler.idle import forward_idle
-from streamsan.sim.scheduler.model import WIDTH, make_model
+from streamsan.sim.scheduler.model import Model, make_model
 from streamsan.sim.scheduler.pipeline import FirstStageWorker, PipelineLoop
 from streamsan.sim.scheduler.policy import SchedulePolicy
 from streamsan.sim.scheduler.pools import ReqToTokenPool, TokenToKVPool
@@ -41,14 +41,20 @@ _PATIENCE = 200
 
 
 class Scheduler:
-    """One scheduler with its pools, its relay and its worker, on one device."""
+    """One scheduler with its pools, its relay and its worker, on one device.
 
-    def __init__(self, args: ServerArgs, device: str) -> None:
+    Args:
+        args: what it is told.
+        device: ``simcuda`` or ``cuda``.
+        model: the weights, on the device; by default those that the oracle has, too.
+    """
+
+    def __init__(self, args: ServerArgs, device: str, model: Model | None = None) -> None:
         self.args = args
         self.device = Device(device)
         self.streams = Streams(self.device)
         with self.device.on(self.streams.S):
-            self._make()
+            self._make(model)
         self.waiting: deque[Req] = deque()
         self.asked: list[Req] = []
         self.running = self.new_batch([])
@@ -67,15 +73,16 @@ class Scheduler:
         self.host_saw: list[list[int]] = []
         """The token ids of every result as the host read them, dropped ones included."""
 
-    def _make(self) -> None:
+    def _make(self, model: Model | None) -> None:
         args = self.args
         self.pools = (
             ReqToTokenPool(args, self.device),
-            TokenToKVPool(args, self.device, WIDTH),
+            TokenToKVPool(args, self.device, args.width),
         )
         self.future_map = FutureMap(args, self.streams)
         self.read_done = ReadDone(args, self.streams)
-        model = make_model(args.context).to(self.device.name)
+        if model is None:
+            model = make_model(args.context, args.width).to(self.device.name)
         late = bool(args.speculative) and not args.has(Bug.READ_DONE_WRONG_RUNNER)
         runner = ModelRunner(args, self.device, model, self.pools, None if late else self.read_done)
         if args.speculative:

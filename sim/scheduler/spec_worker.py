@@ -14,7 +14,6 @@ from streamsan.sim.scheduler.batch import ForwardMode, ScheduleBatch
 from streamsan.sim.scheduler.config import Bug
 from streamsan.sim.scheduler.fence import ReadDone
 from streamsan.sim.scheduler.future_map import FutureMap
-from streamsan.sim.scheduler.model import WIDTH
 from streamsan.sim.scheduler.pools import parts
 from streamsan.sim.scheduler.result import DraftInput, GenerationBatchResult
 from streamsan.sim.scheduler.runner import ForwardBatch, ModelRunner
@@ -72,7 +71,7 @@ def draft_extend(  # noqa: PLR0917 - a kernel takes what it takes
     topk: torch.Tensor,
 ) -> None:
     """Guess the token that follows the bonus token."""
-    keys = pool[pages.clamp(0, pool.shape[0] - 1), :WIDTH].mean(1)
+    keys = pool[pages.clamp(0, pool.shape[0] - 1), : hidden.shape[1]].mean(1)
     known = bonus.clamp(0, embedding.shape[0] - 1)
     topk.copy_(((hidden + keys + embedding[known]) @ head).argmax(-1))
 
@@ -134,8 +133,8 @@ class EagleWorker(TpModelWorker):
         with streamsan.named("accept"):
             last = (accept_lens - 1)[:, None]
             bonus = tokens.gather(1, last)[:, 0]
-            states = output.hidden_states.view(-1, count, WIDTH)
-            hidden = states.gather(1, last[:, :, None].expand(-1, -1, WIDTH))[:, 0]
+            states = output.hidden_states.view(-1, count, self.args.width)
+            hidden = states.gather(1, last[:, :, None].expand(-1, -1, self.args.width))[:, 0]
         output.next_token_logits = None
         topk = self.draft.extend(forward_batch, hidden, bonus)
         result = GenerationBatchResult(output, tokens.reshape(-1), accept_lens=accept_lens)

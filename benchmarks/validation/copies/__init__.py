@@ -1,0 +1,1 @@
+"""Which copies make the host wait. ``run`` is the part."""

@@ -1,0 +1,1 @@
+"""What a fix was predicted to save, and what it saves. ``run`` is the part."""

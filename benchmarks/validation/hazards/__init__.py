@@ -1,0 +1,1 @@
+"""Bugs made to show themselves by delays. ``run`` is the part."""

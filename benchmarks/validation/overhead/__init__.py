@@ -1,0 +1,1 @@
+"""The price of recording. ``run`` is the part."""

@@ -1,0 +1,1 @@
+"""What the documents leave open. ``run`` is the part."""

@@ -1,0 +1,1 @@
+"""The programs of the simulated device's tests, on the device. ``run`` is the part."""
