@@ -29,6 +29,7 @@ class Fake:
 
     source = "fake"
     tells_memory = False
+    pickles = False
     current: int = 0
     stream_types = ()
     event_types = ()

@@ -39,6 +39,7 @@ class SimCuda:
 
     source = "simulated"
     tells_memory = True
+    pickles = True
     graph_types = ()
 
     def __init__(self) -> None:

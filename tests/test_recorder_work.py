@@ -79,6 +79,85 @@ def test_a_graph_of_before_is_a_gap(path: Path) -> None:
     assert "captured before" in record.trace().gaps[0].reason
 
 
+def test_a_graph_s_memory_is_in_use_as_long_as_the_graph(path: Path) -> None:
+    """A temporary of a capture is freed while it is captured, and written by every replay."""
+    fake = GraphFake()
+    graph = Graph()
+    with recording(path, fake) as record:
+        with fake.stream(5):
+            graph.capture_begin()
+            fake.callbacks.memory_allocation(4096)
+            fake.callbacks.memory_deallocation(4096)
+            torch.ones(4).add_(1)
+            graph.capture_end()
+        graph.replay()
+        before = record.trace()
+        graph.reset()
+    mallocs = [op for op in record.trace() if op.word == "malloc"]
+    (made,) = [op for op in mallocs if op.extras.get("address") == 4096]
+    freed = [op.obj for op in record.trace() if op.word == "free"]
+
+    assert made.obj not in [op.obj for op in before if op.word == "free"]
+    assert made.obj in freed
+    assert made.bit("stream") is None
+
+
+def test_a_graph_that_is_gone_frees_its_memory(path: Path) -> None:
+    fake = GraphFake()
+    with recording(path, fake) as record:
+        graph = Graph()
+        graph.capture_begin()
+        fake.callbacks.memory_allocation(4096)
+        graph.capture_end()
+        fake.callbacks.memory_deallocation(4096)
+        del graph
+        torch.ones(4)
+
+    assert "free" in [op.word for op in record.trace()]
+
+
+def test_a_capture_that_fails_leaves_nothing(path: Path) -> None:
+    class Failing(Graph):
+        def capture_end(self) -> None:
+            raise RuntimeError("capture failed")
+
+    class FailingFake(Fake):
+        graph_types = (Failing,)
+
+    a = torch.ones(4)
+    with recording(path, FailingFake()) as record:
+        graph = Failing()
+        graph.capture_begin()
+        a.add_(1)
+        with pytest.raises(RuntimeError):
+            graph.capture_end()
+        a.mul_(2)
+
+    assert [op.name for op in record.trace() if op.word == "launch"] == ["mul_"]
+
+
+def test_a_replay_is_one_op(path: Path) -> None:
+    class Filling(Graph):
+        seed = torch.zeros(1)
+
+        def capture_begin(self) -> None:
+            self.seed.fill_(1)
+
+        def replay(self) -> None:
+            self.seed.fill_(2)
+
+    class FillingFake(Fake):
+        graph_types = (Filling,)
+
+    with recording(path, FillingFake()) as record:
+        graph = Filling()
+        graph.capture_begin()
+        graph.capture_end()
+        graph.replay()
+
+    assert [op.word for op in record.trace()] == ["graph_capture", "graph_launch"]
+
+
 @pytest.fixture
 def group(tmp_path: Path) -> Iterator[None]:
     if not dist.is_available():

@@ -9,9 +9,13 @@ import torch
 from torch.autograd import graph
 from torch.utils import _device
 
+from streamsan.traces.recorder.annotate import current_name
 from streamsan.traces.recorder.light import HostWrite
 from streamsan.traces.recorder.live.observer import Observer
 from streamsan.traces.recorder.live.patches import Patches
+from streamsan.traces.recorder.live.unseen import transferring
+
+_CALLED = "_streamsan_name"
 
 
 def watch(observer: Observer, patches: Patches) -> None:
@@ -19,21 +23,24 @@ def watch(observer: Observer, patches: Patches) -> None:
     platform, events, graphs = observer.platform, observer.events, observer.graphs
     for kind in platform.event_types:
         patches.wrap(kind, "query", _after(events.event_query))
-        for name in ("record", "wait", "synchronize"):
+        for name in ("wait", "synchronize"):
             patches.wrap(kind, name, _within(observer))
+        patches.wrap(kind, "record", _recording(observer))
+        patches.wrap(kind, "__new__", _calling)
     for kind in platform.stream_types:
         patches.wrap(kind, "query", _after(events.stream_query))
         for name in ("record_event", "wait_event", "wait_stream"):
             patches.wrap(kind, name, _within(observer))
         patches.wrap(kind, "__new__", _naming(observer))
     for kind in platform.graph_types:
-        patches.wrap(kind, "capture_begin", _after(lambda _, __: graphs.begin()))
-        patches.wrap(kind, "capture_end", _after(lambda made, _: graphs.end(made)))
+        patches.wrap(kind, "capture_begin", _capturing(observer))
+        patches.wrap(kind, "capture_end", _captured(observer))
         patches.wrap(kind, "replay", _replaying(observer))
         patches.wrap(kind, "reset", _after(lambda made, _: graphs.forget(made)))
     _device._device_constructors()  # noqa: SLF001 - remembers names before they are wrapped
     for owner, name in (
-        (torch, "tensor"), (torch, "as_tensor"), (torch.Tensor, "new_tensor"),
+        (torch, "tensor"), (torch, "as_tensor"), (torch, "asarray"),
+        (torch.Tensor, "new_tensor"),
     ):  # fmt: skip
         patches.wrap(owner, name, _uploading(observer))
     for owner in (graph, torch.autograd):
@@ -54,13 +61,62 @@ def _after(then: Callable[[Any, Any], None]) -> Callable[[Callable[..., Any]], A
     return make
 
 
+def elapsed(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
+    """Record what a time tells: both events are done, or there would be an error (R8)."""
+
+    def make(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def elapsed_time(self: Any, end_event: Any) -> Any:
+            made = plain(self, end_event)
+            for event in (self, end_event):
+                observer.events.event_query(event, True)
+            return made
+
+        return elapsed_time
+
+    return make
+
+
+def _capturing(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
+    """Begin a capture; torch fills the generators' own tensors first."""
+
+    def make(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def capture_begin(self: Any, *args: Any, **kwargs: Any) -> Any:
+            with observer.local.quietly():
+                made = plain(self, *args, **kwargs)
+            observer.graphs.begin()
+            return made
+
+        return capture_begin
+
+    return make
+
+
+def _captured(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
+    """End a capture; if it failed, nothing of it will ever run."""
+
+    def make(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def capture_end(self: Any) -> Any:
+            try:
+                made = plain(self)
+            except BaseException:
+                observer.graphs.abandon()
+                raise
+            observer.graphs.end(self)
+            return made
+
+        return capture_end
+
+    return make
+
+
 def _replaying(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
-    """Record a launch of a graph."""
+    """Record a launch of a graph. What torch does for the generators before it is part of it."""
 
     def make(plain: Callable[..., Any]) -> Callable[..., Any]:
         def replay(self: Any) -> Any:
             with observer.ranged():
-                made = plain(self)
+                with observer.local.quietly():
+                    made = plain(self)
                 observer.graphs.replay(self)
             return made
 
@@ -75,6 +131,7 @@ def _within(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
     def make(plain: Callable[..., Any]) -> Callable[..., Any]:
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
             local = observer.local
+            observer.unwinding.end()
             local.calls += 1
             try:
                 return plain(self, *args, **kwargs)
@@ -86,13 +143,56 @@ def _within(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
     return make
 
 
+def _calling(plain: Callable[..., Any]) -> Any:
+    """Keep the name that the program gives an event: its handle is made when it is recorded."""
+
+    def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        made = plain(cls, *args, **kwargs)
+        made.__dict__[_CALLED] = current_name()
+        return made
+
+    return new
+
+
+def _recording(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
+    """Let an event that is recorded for the first time bear its name."""
+
+    def make(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def record(self: Any, *args: Any, **kwargs: Any) -> Any:
+            local = observer.local
+            outer, local.naming = local.naming, self.__dict__.get(_CALLED)
+            try:
+                return plain(self, *args, **kwargs)
+            finally:
+                local.naming = outer
+
+        within: Callable[..., Any] = _within(observer)(record)
+        return within
+
+    return make
+
+
+def listening(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
+    """Let the platform tell of a call, though an op has failed before it."""
+
+    def make(plain: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            observer.unwinding.end()
+            return plain(*args, **kwargs)
+
+        return call
+
+    return make
+
+
 def _naming(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
     """Let a new stream bear the name that the program gives it."""
 
     def make(plain: Callable[..., Any]) -> Callable[..., Any]:
         def new(cls: Any, *args: Any, **kwargs: Any) -> Any:
             made = plain(cls, *args, **kwargs)
-            observer.names.want(made.cuda_stream)
+            if current_name() is not None:
+                observer.names.want(made.cuda_stream)
             return made
 
         return new
@@ -109,23 +209,30 @@ def _uploading(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
     def make(plain: Callable[..., Any]) -> Callable[..., Any]:
         def method(*args: Any, **kwargs: Any) -> Any:
             local = observer.local
-            before = local.copies
-            made = plain(*args, **kwargs)
-            if local.quiet or local.depth or any(made is each for each in args):
-                return made
-            if observer.platform.on_device(made):
-                if local.copies == before and (span := observer.blocks.span(made)) is not None:
-                    source = observer.host.temporary(made.numel() * made.itemsize)
-                    where = observer.stream_of(made)
-                    observer.copy(where, source, span, "H2D", "to", blocking=True)
-                    observer.settle(local)
-            elif kwargs.get("pin_memory"):
+            if local.quiet or local.depth:
+                return plain(*args, **kwargs)
+
+            def told(made: Any) -> bool:
+                return not any(made is each for each in args) and _uploaded(observer, made)
+
+            made = transferring(observer, plain, told, *args, **kwargs)
+            if kwargs.get("pin_memory") and not observer.platform.on_device(made):
                 observer.host.note(made, HostWrite, "pin_memory")
             return made
 
         return method
 
     return make
+
+
+def _uploaded(observer: Observer, made: Any) -> bool:
+    """Record the upload of a new tensor; False where there is none."""
+    if not observer.platform.on_device(made) or (span := observer.blocks.span(made)) is None:
+        return False
+    source = observer.host.temporary(made.numel() * made.itemsize)
+    observer.copy(observer.stream_of(made), source, span, "H2D", "to", blocking=True)
+    observer.settle(observer.local)
+    return True
 
 
 def _backward(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
@@ -146,6 +253,8 @@ def _backward(observer: Observer) -> Callable[[Callable[..., Any]], Any]:
                 return plain(*args, **kwargs)
             finally:
                 backward.remove(mine)
+                if not backward:
+                    observer.blocks.gradients.clear()
 
         return run
 

@@ -1,7 +1,8 @@
 """Launches that no dispatcher sees: Triton's kernels, the program's own and those of Inductor.
 
-What such a kernel reads and writes is not told by any schema. All tensors among its arguments
-count as read and written; ``streamsan.kernel`` says it better where that is too much.
+What such a kernel reads and writes is not told by any schema. For Inductor's the names of their
+arguments tell it; of others all tensors among them count as read and written, and
+``streamsan.kernel`` says it better where that is too much.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import torch
 
 from streamsan.traces.recorder.live.observer import Observer
 from streamsan.traces.recorder.live.patches import Patches
+from streamsan.traces.recorder.live.plans import READ, WRITE
 
 _PLACES = (
     ("triton.runtime.jit", "JITFunction"),
@@ -22,14 +24,26 @@ _PLACES = (
 
 
 def watch(observer: Observer) -> Callable[[], None]:
-    """Wrap the ``run`` of compiled kernels."""
+    """Wrap the ``run`` of compiled kernels, and torch's own kernel that only passes time."""
     patches = Patches()
+    patches.wrap(torch.cuda, "_sleep", lambda plain: sleeping(observer, plain))
     if importlib.util.find_spec("triton") is not None:
         for module, kind in _PLACES:
             owner = getattr(importlib.import_module(module), kind, None)
             if owner is not None:
                 patches.wrap(owner, "run", lambda plain: launching(observer, plain))
     return patches.undo
+
+
+def sleeping(observer: Observer, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Record a kernel without accesses on the current stream."""
+
+    def sleep(*args: Any, **kwargs: Any) -> None:
+        with observer.ranged():
+            plain(*args, **kwargs)
+            observer.launch(observer.here(), "sleep", (), ())
+
+    return sleep
 
 
 def launching(observer: Observer, plain: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,22 +53,39 @@ def launching(observer: Observer, plain: Callable[..., Any]) -> Callable[..., An
         local = observer.local
         if local.quiet or kwargs.get("warmup"):
             return plain(self, *args, **kwargs)
+        roles = _roles(self, args)
         tensors = [
-            each for each in (*args, *kwargs.values())
+            (each, roles.get(at, READ | WRITE)) for at, each in enumerate((*args, *kwargs.values()))
             if isinstance(each, torch.Tensor) and observer.platform.on_device(each)
         ]  # fmt: skip
         with observer.ranged():
-            local.quiet += 1
-            try:
+            with observer.local.quietly():
                 made = plain(self, *args, **kwargs)
-            finally:
-                local.quiet -= 1
             if tensors:
-                spans = [s for each in tensors if (s := observer.blocks.span(each)) is not None]
-                observer.launch(observer.stream_of(tensors[0]), _name(self), spans, spans)
+                spans = [(observer.blocks.span(each), role) for each, role in tensors]
+                reads, writes = (
+                    [s for s, role in spans if s is not None and role & wanted]
+                    for wanted in (READ, WRITE)
+                )
+                observer.launch(observer.stream_of(tensors[0][0]), _name(self), reads, writes)
         return made
 
     return run
+
+
+def _roles(kernel: Any, args: tuple[Any, ...]) -> dict[int, int]:
+    """Tell by Inductor's names which arguments, by their positions, are read or written only."""
+    if type(kernel).__name__ != "CachingAutotuner":
+        return {}
+    names = list(getattr(getattr(kernel, "fn", None), "arg_names", ()))[: len(args)]
+    mutated = set(getattr(kernel, "mutated_arg_names", None) or ())
+    roles: dict[int, int] = {}
+    for at, name in enumerate(names):
+        if name.startswith("in_ptr") and name not in mutated:
+            roles[at] = READ
+        elif name.startswith("out_ptr") and name not in mutated:
+            roles[at] = WRITE
+    return roles
 
 
 def _name(kernel: Any) -> str:

@@ -46,7 +46,7 @@ def carry_out(
     inner = [op for op in held if not isinstance(op, o.EventRecord | o.StreamWaitEvent)]
     for op in inner:  # allocations; the events of a peer copy are told by its barriers
         (observer.put if outer is None else outer.append)(op)
-    if not dst.numel():
+    if not dst.numel() or not isinstance(src, torch.Tensor):  # a number, under vmap
         return made
     if on_device(dst) or on_device(src):
         _Copy(observer, plan.via).run(dst, src, bool(non_blocking))

@@ -6,7 +6,9 @@ import ctypes
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ from streamsan.traces import ops as o
 from streamsan.traces.recorder.errors import RecordError
 from streamsan.traces.recorder.live import compiled
 from streamsan.traces.recorder.live.callbacks import NAMES
+from streamsan.traces.recorder.live.calls import elapsed, listening
+from streamsan.traces.recorder.live.patches import Patches
 from streamsan.traces.recorder.live.platform import Callbacks, StreamFacts
 
 C: Any = torch._C  # noqa: SLF001
@@ -28,6 +32,7 @@ class Cuda:
 
     source = "torch-cuda"
     tells_memory = True
+    pickles = False
 
     def __init__(self) -> None:
         cuda: Any = torch.cuda
@@ -74,7 +79,11 @@ class Cuda:
     def live_blocks(self) -> Mapping[int, tuple[int, int]]:
         """Ask the caching allocator for what is in use: address, size, owner stream."""
         found: dict[int, tuple[int, int]] = {}
-        for segment in self._snapshot():
+        try:
+            segments = self._snapshot()
+        except RuntimeError:  # another allocator, which has no such list
+            return found
+        for segment in segments:
             address = segment["address"]
             for block in segment["blocks"]:
                 at = block.get("address", address)
@@ -99,6 +108,12 @@ class Cuda:
 
         return end
 
+    def mute(self, silent: bool) -> None:
+        """Let torch tell of nothing, or of everything again."""
+        state = _trace_state()
+        if state is not None:
+            state.value = not silent
+
     def on_death(self, tensor: torch.Tensor, then: Callable[[], object]) -> None:
         """Call when the storage is gone: its Python object lives as long as it does."""
         weakref.finalize(self._storage(tensor), then).atexit = False
@@ -121,8 +136,18 @@ class Cuda:
         )  # fmt: skip
 
     def extras(self, observer: Any) -> Callable[[], None]:
-        """Watch launches of compiled kernels."""
-        return compiled.watch(observer)
+        """Watch launches of compiled kernels, and what only real events tell."""
+        patches = Patches()
+        patches.wrap(torch.cuda.Event, "elapsed_time", elapsed(observer))
+        patches.wrap(torch.cuda, "synchronize", listening(observer))
+        patches.wrap(torch.cuda.Stream, "synchronize", listening(observer))
+        launches = compiled.watch(observer)
+
+        def end() -> None:
+            launches()
+            patches.undo()
+
+        return end
 
 
 class _Stub:
@@ -138,6 +163,16 @@ class _Stub:
 
 
 _STUBS: dict[str, _Stub] = {}
+
+
+@cache
+def _trace_state() -> Any:
+    """Give the flag by which torch's C++ asks whether there is a GPU trace; None if unknown."""
+    library = Path(torch.__file__).parent / "lib" / "libc10.so"
+    try:
+        return ctypes.c_bool.in_dll(ctypes.CDLL(str(library)), "_ZN3c104impl8GPUTrace9haveStateE")
+    except (OSError, ValueError):
+        return None
 
 
 def _driver() -> Any:

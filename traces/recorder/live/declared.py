@@ -47,10 +47,7 @@ class Declared:
         found = tensors((*arguments, *reads, *writes))
         first = next((each for each in found if observer.platform.on_device(each)), None)
         with observer.ranged():
-            observer.local.quiet += 1
-            try:
+            with observer.local.quietly():
                 run(*arguments)
-            finally:
-                observer.local.quiet -= 1
             where = observer.here() if first is None else observer.stream_of(first)
             observer.launch(where, name, *spans)

@@ -43,8 +43,8 @@ class Events:
     # -- callbacks
 
     def event_creation(self, event: int) -> None:
-        """Name an event."""
-        self._observer.names.event(event)
+        """Name an event: torch asks for its handle when it is first recorded."""
+        self._observer.names.event(event, self._observer.local.naming)
 
     def event_deletion(self, event: int) -> None:
         """End an event's name."""
@@ -84,6 +84,8 @@ class Events:
         observer.emit(
             StreamWaitEvent(event=observer.names.event(event), stream=name, device=device)
         )
+        if not observer.local.own_name and observer.hosts.backward:
+            observer.blocks.guard(name, device)
 
     def memory_allocation(self, pointer: int) -> None:
         """Take note of an allocation."""
@@ -105,7 +107,7 @@ class Events:
         name, device = self._observer.names.stream(stream)
         op = _StreamSynchronize(stream=name, device=device)
         local = self._observer.local
-        if local.depth:
+        if local.depth or local.moving:
             local.syncs.append(op)
         else:
             self._observer.emit(op)

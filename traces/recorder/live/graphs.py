@@ -2,18 +2,24 @@
 
 During a capture device work is no op of the trace. Which node follows which is told by the
 streams: a node follows the last one of its stream, and what its stream waited for.
+
+What is allocated meanwhile is from a pool of the graph's own. Tensors that are gone leave it there
+for the next replay, so that such memory has no free before the graph has its end; and as nobody
+but the graph can get it, it has no owner stream.
 """
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from streamsan.traces import ops as o
-from streamsan.traces.recorder.light import light
+from streamsan.traces.recorder.light import Free, light
 
 if TYPE_CHECKING:
+    from streamsan.traces.recorder.live.blocks import Block
     from streamsan.traces.recorder.live.observer import Observer
 
 _GraphCapture = light(o.GraphCapture)
@@ -30,6 +36,7 @@ class _Capture:
         self.stream = stream
         self.device = device
         self.nodes: list[dict[str, Any]] = []
+        self.memory: list[Block] = []
         self.frontier: dict[str, set[int]] = {stream: set()}
         self.events: dict[str, set[int]] = {}
 
@@ -58,6 +65,8 @@ class Graphs:
         self._observer = observer
         self._names: dict[int, str] = {}
         self._capture: _Capture | None = None
+        self._memory: dict[str, list[Block]] = {}
+        """What was allocated in captures: it is in use as long as the graph is, freed or not."""
 
     def begin(self) -> None:
         """Begin a capture on the calling thread's current stream."""
@@ -72,14 +81,43 @@ class Graphs:
         if capture is None or not capture.take(op):
             self._observer.journal_put(op)
 
+    def is_captured(self, stream: str) -> bool:
+        """Whether a stream is captured, so that allocations on it are from the graph's pool."""
+        return self._capture is not None and stream in self._capture.frontier
+
+    def hold(self, block: Block) -> None:
+        """Hold memory of the pool for the graph that is captured."""
+        if self._capture is not None:
+            block.held = True
+            self._capture.memory.append(block)
+
+    def abandon(self) -> None:
+        """End a capture that failed."""
+        capture = self._stop()
+        if capture is not None:
+            self._release(capture.memory)
+
+    def _stop(self) -> _Capture | None:
+        capture, self._capture = self._capture, None
+        self._observer.put = self._observer.journal_put
+        return capture
+
+    def _release(self, memory: list[Block]) -> None:
+        """Hold memory no longer, and tell of the frees that were kept back."""
+        for block in memory:
+            block.held = False
+            if block.freed and block.name:
+                self._observer.emit(Free(buffer=block.name))
+
     def end(self, graph: object) -> None:
         """End the capture: what was captured is the graph."""
-        observer, capture = self._observer, self._capture
-        self._capture, observer.put = None, observer.journal_put
+        capture = self._stop()
         if capture is None:
             return
         self._names[id(graph)] = capture.graph
-        observer.emit(
+        self._memory[capture.graph] = capture.memory
+        weakref.finalize(graph, self._forget, id(graph), capture.graph).atexit = False
+        self._observer.emit(
             _GraphCapture(
                 graph=capture.graph, stream=capture.stream, nodes=tuple(capture.nodes),
                 device=capture.device,
@@ -98,4 +136,9 @@ class Graphs:
 
     def forget(self, graph: object) -> None:
         """End a graph's name: the object may be another graph from here on."""
-        self._names.pop(id(graph), None)
+        self._forget(id(graph), self._names.get(id(graph)))
+
+    def _forget(self, at: int, name: str | None) -> None:
+        if name is not None and self._names.get(at) == name:
+            del self._names[at]
+            self._release(self._memory.pop(name, []))

@@ -100,7 +100,7 @@ class HostMemory:
         """Give pageable memory that lives as long as the op of torch that used it."""
         name = self._observer.names.fresh("p")
         self._observer.emit(Malloc(buffer=name, space="pageable", bytes=nbytes))
-        self._observer.local.freed.append(Block(name, nbytes, None))
+        self._observer.local.freed.append(Block(name, nbytes))
         return name
 
     def read_unseen(self, target: o.RangeSpec) -> None:

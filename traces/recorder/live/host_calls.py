@@ -13,11 +13,13 @@ from typing import Any
 import torch
 
 from streamsan.traces.recorder.light import HostEscape, HostRead, HostWrite
+from streamsan.traces.recorder.live.blocks import NO_MEMORY
 from streamsan.traces.recorder.live.observer import Observer
 from streamsan.traces.recorder.live.patches import Patches
+from streamsan.traces.recorder.live.unseen import transferring
 
-_DOWNLOADS = ("tolist", "repr", "pickle")
-"""What brings device memory to the host; a deep copy stays on the device."""
+_DOWNLOADS = ("tolist", "repr")
+"""What brings device memory to the host. Pickling mostly copies the storage later, by an op."""
 _READS = ("tolist", "__repr__", "__reduce_ex__", "__deepcopy__")
 _ESCAPES = ("numpy", "data_ptr", "untyped_storage", "storage", "__dlpack__", "__array__")
 _VIA = {"__repr__": "repr", "__reduce_ex__": "pickle", "__deepcopy__": "deepcopy"}
@@ -42,36 +44,45 @@ def _reading(observer: Observer, via: str) -> Callable[[Callable[..., Any]], Any
                 return plain(self, *args, **kwargs)
             if not observer.platform.on_device(self):
                 _note(observer, self, HostRead, via)
-                local.quiet += 1  # what the method itself calls is that read
-                try:
-                    return plain(self, *args, **kwargs)
-                finally:
-                    local.quiet -= 1
-            if via not in _DOWNLOADS:
+                return _in_one(observer, plain)(self, *args, **kwargs)
+            if via not in _DOWNLOADS and not (via == "pickle" and observer.platform.pickles):
                 return plain(self, *args, **kwargs)
-            before, outer, local.via = local.copies, local.via, via
+            outer, local.via = local.via, via
+            call = _in_one(observer, plain) if via == "repr" else plain
             try:
-                made = plain(self, *args, **kwargs)
+                return transferring(
+                    observer, call, lambda _: _downloaded(observer, self, via), self, *args,
+                    **kwargs,
+                )  # fmt: skip
             finally:
                 local.via = outer
-            if local.copies == before:
-                _download(observer, self, via)
-            return made
 
         return method
 
     return make
 
 
-def _download(observer: Observer, tensor: torch.Tensor, via: str) -> None:
-    """Record a transfer that no dispatcher saw."""
+def _in_one(observer: Observer, plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Leave out what a method does: one op stands for all of it."""
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        with observer.local.quietly():
+            return plain(*args, **kwargs)
+
+    return method
+
+
+def _downloaded(observer: Observer, tensor: torch.Tensor, via: str) -> bool:
+    """Record a transfer that no dispatcher saw; False where there are no bytes."""
     span = observer.blocks.span(tensor)
-    if span is not None:
-        where = observer.stream_of(tensor)
-        target = observer.host.temporary(tensor.numel() * tensor.itemsize)
-        observer.copy(where, span, target, "D2H", via, blocking=True)
-        observer.host.read_unseen(target)
-        observer.settle(observer.local)
+    if span is None:
+        return False
+    where = observer.stream_of(tensor)
+    target = observer.host.temporary(tensor.numel() * tensor.itemsize)
+    observer.copy(where, span, target, "D2H", via, blocking=True)
+    observer.host.read_unseen(target)
+    observer.settle(observer.local)
+    return True
 
 
 def _escaping(observer: Observer, via: str) -> Callable[[Callable[..., Any]], Any]:
@@ -105,15 +116,13 @@ def _pinning(observer: Observer, plain: Callable[..., Any]) -> Callable[..., Any
 
 def _note(observer: Observer, tensor: torch.Tensor, cls: Any, via: str) -> None:
     """Record an access of the host, if the memory is pinned. What we ask is not recorded."""
-    local = observer.local
-    local.quiet += 1
-    try:
+    with observer.local.quietly():
         pinned = observer.host.is_pinned(tensor)
-    finally:
-        local.quiet -= 1
     if pinned:
         observer.host.note(tensor, cls, via)
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
-    return tensor.layout is torch.strided and tensor.device.type != "meta"
+    if tensor.layout is not torch.strided or tensor.device.type == "meta":
+        return False
+    return type(tensor).__name__ not in NO_MEMORY

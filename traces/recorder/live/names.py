@@ -78,11 +78,11 @@ class Names:
         )
         return name, device
 
-    def event(self, handle: int) -> str:
-        """Give an event's name."""
+    def event(self, handle: int, wanted: str | None = None) -> str:
+        """Give an event's name: ``wanted``, or what holds now, if it has none yet."""
         found = self._events.get(handle)
         if found is None:
-            found = self._events[handle] = self.fresh("e")
+            found = self._events[handle] = self.unique(wanted) if wanted else self.fresh("e")
         return found
 
     def forget_event(self, handle: int) -> str | None:

@@ -33,6 +33,7 @@ from streamsan.traces.recorder.live.plans import (
 )
 from streamsan.traces.recorder.live.platform import Platform
 from streamsan.traces.recorder.live.thread import Hosts, Local
+from streamsan.traces.recorder.live.unwinding import Unwinding
 from streamsan.traces.recorder.matching import CALL, RANGE
 from streamsan.traces.recorder.stacks import Stacks
 
@@ -69,6 +70,7 @@ class Observer:
         self.events = Events(self)
         self.graphs = Graphs(self)
         self.collectives = Collectives(self)
+        self.unwinding = Unwinding(self)
         self._on_device = platform.on_device
         self._span = self.blocks.span
 
@@ -237,7 +239,7 @@ class Observer:
             reads += waits.upload_indices(self, args)
             local.syncs.clear()
         if local.syncs:
-            self._tell_syncs(local)
+            self.tell_syncs(local)
         self.launch(self.stream_of(first), plan.name, reads, writes)
 
     def _seldom(
@@ -245,7 +247,7 @@ class Observer:
     ) -> Any:
         """Carry out an op that is more than one kernel."""
         kind = plan.kind
-        if kind is Kind.LAUNCH and not waits_here(plan, args, kwargs):
+        if kind is Kind.LAUNCH and not waits_here(plan, args, kwargs, self._on_device):
             return self._launch(plan, func, args, kwargs, local)
         if kind is Kind.COLLECTIVE:
             return self.collectives.run(plan, func, args, kwargs)
@@ -272,7 +274,7 @@ class Observer:
         reads, writes = accesses(plan, args, kwargs)
         self.host.follow(reads, writes, plan.via)
 
-    def _tell_syncs(self, local: Local) -> None:
+    def tell_syncs(self, local: Local) -> None:
         """Record waits within an op: before its kernel, for they may have been before it."""
         waits, local.syncs = local.syncs, []
         for op in waits:

@@ -5,12 +5,16 @@ The exceptions to the schema's word stand in tables: see simulated-device.md, se
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import torch
 
 READ, WRITE = 1, 2
+_MASKS = (torch.bool, torch.uint8)
+_NO_VALUE = 2
+"""Arguments of an op that indexes and puts nothing there."""
 
 
 class Kind(Enum):
@@ -157,11 +161,22 @@ def _kind(  # noqa: PLR0911 - one answer a kind
     return Kind.LAUNCH
 
 
-def waits_here(plan: Plan, args: Any, kwargs: dict[str, Any]) -> bool:
+def waits_here(
+    plan: Plan, args: Any, kwargs: dict[str, Any], on_device: Callable[[torch.Tensor], bool]
+) -> bool:
     """Whether this call of an op waits although not every call of it does."""
     if plan.base in INDEXED:
-        return any(
-            isinstance(each, torch.Tensor) and each.dtype in (torch.bool, torch.uint8)
-            for each in args[1]
-        )
+        masks = [
+            each for each in args[1]
+            if isinstance(each, torch.Tensor) and each.dtype in _MASKS and on_device(each)
+        ]  # fmt: skip
+        return bool(masks) and not _is_masked_fill(args, on_device)
     return plan.base == "repeat_interleave" and kwargs.get("output_size") is None
+
+
+def _is_masked_fill(args: Any, on_device: Callable[[torch.Tensor], bool]) -> bool:
+    """Whether torch fills by the mask: there is no index but that, and the value is a number."""
+    indices, value, *accumulate = args[1:] if len(args) > _NO_VALUE else (*args[1:], None)
+    if value is None or on_device(value) or value.numel() != 1:
+        return False
+    return sum(each is not None for each in indices) == 1 and not any(accumulate[:1])

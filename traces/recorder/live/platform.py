@@ -56,6 +56,8 @@ class Platform(Protocol):
     """The ordinal of the calling thread's device."""
     tells_memory: bool
     """Whether callbacks tell of device memory; else it is watched through the storages."""
+    pickles: bool
+    """Whether pickling a tensor of the device downloads it at once, past the dispatcher."""
     stream_types: Sequence[Any]
     """Classes of streams: with ``query``, and ``cuda_stream`` and ``device_index``."""
     event_types: Sequence[Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class Profiler:
         if config is not None:
             more["experimental_config"] = config(enable_cuda_sync_events=True)
         activities = [profiler.ProfilerActivity.CPU, profiler.ProfilerActivity.CUDA]
+        if "acc_events" in signature(profiler.profile).parameters:
+            more["acc_events"] = True  # without it a warning: there is one cycle only
         self._profiler = profiler.profile(activities=activities, **more)
         self.matched: Matched | None = None
 

@@ -16,7 +16,7 @@ from streamsan.traces import recorder
 from streamsan.traces.recorder import sink
 from streamsan.traces.recorder.errors import RecordError
 from streamsan.traces.recorder.journal import Journal
-from streamsan.traces.recorder.live import calls, host_calls
+from streamsan.traces.recorder.live import calls, host_calls, unwinding
 from streamsan.traces.recorder.live.callbacks import Guarded
 from streamsan.traces.recorder.live.declared import Declared
 from streamsan.traces.recorder.live.mode import Mode, skip_in_dynamo
@@ -71,11 +71,13 @@ class Session:
 
     def begin(self, journal: Journal) -> None:
         """Watch from now on."""
+        self._followed.on = True  # this thread is, whatever is freed before its mode is entered
         observer = Observer(self._platform, self._stacks, journal.put, journal.gap)
         self._observer = observer
         observer.profiling = self._profiled
         guarded = self._guarded = Guarded(observer.events, self._is_followed, self._stray)
         skip_in_dynamo(self._patches)
+        unwinding.watch(self._patches)
         end = self._platform.listen(guarded)
         self._endings.append(end)
         for kind in self._platform.tensor_types:
@@ -123,6 +125,7 @@ class Session:
         observer, guarded = self._observer, self._guarded
         if observer is None or guarded is None:
             return
+        observer.unwinding.end()
         while self._endings:
             self._endings.pop()()
         guarded.listening = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from streamsan.traces import ops as o
@@ -26,7 +28,11 @@ class Local(threading.local):
         self.freed: list[Any] = []
         """Blocks freed within the op."""
         self.syncs: list[o.OpBase] = []
-        """Waits for a stream within the op."""
+        """Waits for a stream within the op, or within a call that may be told as a transfer."""
+        self.moving = 0
+        """How many calls are in progress of which no dispatcher sees the transfer."""
+        self.naming: str | None = None
+        """What the program called the event that is being recorded, when it made it."""
         self.held: list[o.OpBase] | None = None
         """Where ops go that must stand around another one."""
         self.call: int | None = None
@@ -40,6 +46,15 @@ class Local(threading.local):
         """Records whose caller is not known: see ``events``."""
         self.expected: list[str] = []
         """Streams on which the pinned allocator is about to record events of its own."""
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Record nothing of the body: one op stands for all of it."""
+        self.quiet += 1
+        try:
+            yield
+        finally:
+            self.quiet -= 1
 
     @property
     def name(self) -> str:

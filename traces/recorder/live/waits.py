@@ -47,12 +47,13 @@ def upload_indices(observer: Observer, args: Args) -> list[o.RangeSpec]:
         return moved
     where = observer.stream_of(args[0])
     spaces = iter([block for block in observer.local.made if not block.nbytes])
-    for each in args[1]:
-        if each is None or on_device(each) or (source := observer.host.span(each)) is None:
+    for each in (*args[2:3], *args[1]):  # a value that is put somewhere goes first
+        if each is None or on_device(each) or not each.numel():
             continue
         space = next(spaces, None)
-        if space is not None:
-            space.resize(each.numel() * each.itemsize)
-            observer.copy(where, source, space.name, "H2D", "to", blocking=True)
-            moved.append(space.name)
+        if space is None or (source := observer.host.span(each)) is None:
+            break
+        space.resize(each.numel() * each.itemsize)
+        observer.copy(where, source, space.name, "H2D", "to", blocking=True)
+        moved.append(space.name)
     return moved
