@@ -38,7 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--streamsan-device", choices=("auto", "sim", "cuda"), default="auto",
         help="where to: CUDA if there is one, else the simulated device (auto)")  # fmt: skip
     add("--streamsan-policy", metavar="SCHEDULE", default=None,
-        help="the simulated device's schedule: eager, lazy, random(7), replay(...)")  # fmt: skip
+        help="the simulated device's schedule: eager, lazy, timed, random(7), "
+        "replay(...)")  # fmt: skip
     add("--streamsan-baseline", metavar="FILE", help="known findings, which fail no test")
     add("--streamsan-output", metavar="DIR", help="keep the trace of each test in this folder")
     parser.addini("streamsan", "as --streamsan", type="bool", default=False)

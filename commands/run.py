@@ -13,8 +13,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add("--sim", action="store_true", required=True,
         help="run on the simulated device, which needs no GPU")  # fmt: skip
     add("--policy", type=policy, default="eager", metavar="P",
-        help="the schedule: eager (default), lazy, random:SEED, pct:DEPTH:SEED, directed:OP, "
-        "replay:SCHEDULE")  # fmt: skip
+        help="the schedule: eager (default), lazy, random:SEED, pct:DEPTH:SEED, timed, "
+        "directed:OP, replay:SCHEDULE")  # fmt: skip
     add("--devices", type=positive, default=1, metavar="N", help="GPUs to simulate (default 1)")
     add("--confirm", action="store_true",
         help="run again for each finding, its first op held back, and compare values")  # fmt: skip

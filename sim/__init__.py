@@ -8,6 +8,10 @@ made of torch, which is imported at the first use of one of its names, never bef
     sim.install()
     run = sim.run(program, policy="lazy")
     findings = streamsan.check(run.trace)
+
+Schedules are ``eager``, ``lazy``, ``random(7)``, ``pct(3,7)``, ``timed``, ``directed(12)`` and
+``replay(...)``, which ``run.schedule`` gives: see ``streamsan.sim.device.policies``. A GPU that is
+there is hidden from the process: see ``install``.
 """
 
 from importlib import import_module

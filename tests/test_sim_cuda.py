@@ -164,6 +164,8 @@ refused(lambda: torch.cuda.graph(None), "torch.cuda.graph", "eagerly")
 refused(lambda: torch.cuda.make_graphed_callables(None, ()), "make_graphed_callables")
 refused(torch.cuda.cudart, "torch.cuda.cudart", "use the names of torch.cuda")
 refused(torch.cuda.utilization, "torch.cuda.utilization", "no hardware")
+refused(lambda: torch.cuda.use_mem_pool(None), "torch.cuda.use_mem_pool", "caching allocator")
+assert torch.cuda.use_mem_pool.__wrapped__.__wrapped__  # torch 2.15's compiler takes the first
 assert not isinstance(1, torch.cuda.CUDAGraph)
 
 import torch.distributed as dist

@@ -47,7 +47,7 @@ def test_without_the_synchronise_it_is_caught() -> None:
 
 
 def test_with_it_all_is_silent() -> None:
-    for policy in ("eager", "lazy", *(f"random({seed})" for seed in range(20))):
+    for policy in ("eager", "lazy", "timed", *(f"random({seed})" for seed in range(20))):
         found = sim.run(lambda: there_and_back(synchronize=True), policy)
 
         assert found.value is True

@@ -12,7 +12,7 @@ from sim_table import TABLE
 from sim_table_twins import BOTH, expected, hazards, once, same
 
 sim.install()
-POLICIES = ["eager", "lazy", *(f"random({seed})" for seed in range(20))]
+POLICIES = ["eager", "lazy", "timed", *(f"random({seed})" for seed in range(20))]
 ROWS = [*TABLE, *BOTH]
 
 

@@ -156,12 +156,31 @@ class Touches:
         positions, accesses = self._by_lane.get(lane, ([], []))
         stop = bisect_right(positions, to)
         start = max(0, stop - NEAREST)
+        writes, places, bounds = self._writes, self._places, self._bounds
         for at in range(stop - 1, start - 1, -1):
             access = accesses[at]
-            touches = any_touch or self.placed.write[access]
-            if touches and atom in self.spans[int(self.placed.place[access])]:
-                return positions[at]
+            if any_touch or writes[access]:
+                low, high, gaps = bounds[places[access]]
+                if low <= atom <= high and not (gaps and atom not in self.spans[places[access]]):
+                    return positions[at]
         return to if start else 0
+
+    @cached_property
+    def _writes(self) -> list[bool]:
+        return list(self.placed.write.tolist())
+
+    @cached_property
+    def _places(self) -> list[int]:
+        return list(self.placed.place.tolist())
+
+    @cached_property
+    def _bounds(self) -> list[tuple[int, int, bool]]:
+        """By place: its first and last atom, and whether some between are none of its own."""
+        found = []
+        for span in self.spans:
+            low, high = (int(span.min()), int(span.max())) if len(span) else (0, -1)
+            found.append((low, high, high - low + 1 != len(span)))
+        return found
 
     # --- blocks
 

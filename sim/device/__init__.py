@@ -6,6 +6,9 @@ What stands on what, from below; nothing imports upwards:
     memory, hostmem     the allocators, over real bytes
     hosts, sites        threads and their current streams; Python stacks
     record              the ops of the trace
+    state               a run's names, sites and streams
+    allocations, work,  its memory, what it queues, what waits for it
+    waits
     runtime             all of it together, under one lock: RT, the one machine
     tensor, pinned      what torch sees: wrappers on the device, watched CPU tensors
     plans, shapes       what kind of op each op is, and what its results look like
@@ -15,6 +18,7 @@ What stands on what, from below; nothing imports upwards:
     patches, threads,   names of torch and of Python that are replaced
     backward, amp
     annotate, declared  kernels and other facts that the program declares
+    gpu                 a real GPU in the same process, which is hidden
     install, session    the way in
 
 ``streamsan.sim`` is the public face.

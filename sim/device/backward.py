@@ -16,8 +16,9 @@ from torch.autograd import graph
 
 from streamsan.sim.device.hosts import Host
 from streamsan.sim.device.queues import Queue
-from streamsan.sim.device.runtime import RT, Capture
+from streamsan.sim.device.runtime import RT
 from streamsan.sim.device.tensor import SimTensor
+from streamsan.sim.device.waits import Capture
 
 _ENDLESS = 1 << 62
 """Sequence numbers above belong to nodes that gather gradients, which have no forward."""

@@ -61,9 +61,11 @@ def replace_all() -> None:
     _silence(torch.cuda.profiler, ("init", "start", "stop"))
 
 
-_PRIVATE = ("_exchange_device", "_is_in_bad_fork", "_lazy_init", "_maybe_exchange_device")
+_PRIVATE = (
+    "_exchange_device", "_is_in_bad_fork", "_lazy_init", "_maybe_exchange_device", "_sleep",
+)  # fmt: skip
 _EXTRA = (
-    "_get_device_index", "_sleep", "can_device_access_peer", "get_arch_list",
+    "_get_device_index", "can_device_access_peer", "get_arch_list",
     "get_device_properties", "get_rng_state_all", "get_sync_debug_mode",
     "host_memory_stats", "is_current_stream_capturing", "is_tf32_supported",
     "list_gpu_processes", "memory_summary", "reset_accumulated_memory_stats",
@@ -83,16 +85,6 @@ def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = Fal
     if allow_cpu and named and torch.device(device).type == "cpu":
         return -1
     return index_of(device)
-
-
-def _sleep(cycles: int) -> None:
-    """Keep the stream busy for some simulated time."""
-    with RT.lock:
-        RT.launch(RT.current(), "_sleep", _nothing, (), (), cost=int(cycles))
-
-
-def _nothing() -> None:
-    """Compute nothing."""
 
 
 def can_device_access_peer(device: Any, peer_device: Any) -> bool:

@@ -72,8 +72,12 @@ def refuse_all() -> None:
 
 
 def _refuse(owner: Any, name: str, value: Any) -> None:
-    if hasattr(owner, name):
-        setattr(owner, name, value)
+    plain = getattr(owner, name, None)
+    if plain is None:
+        return
+    if not isinstance(value, type):
+        functools.update_wrapper(value, plain)  # torch's compiler looks for what it wraps
+    setattr(owner, name, value)
 
 
 def refusing(call: str, instead: str) -> Callable[..., NoReturn]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from streamsan.traces.errors import StreamsanError
 
-class SimulationError(RuntimeError):
+
+class SimulationError(StreamsanError, RuntimeError):
     """The simulated device cannot be installed, or cannot do what was asked of it."""
 
 
@@ -22,5 +24,5 @@ class KernelError(RuntimeError):
         super().__init__(f"simcuda: {name}, launched at {site}, failed while it ran: {error}")
 
 
-class ScheduleError(ValueError):
+class ScheduleError(StreamsanError, ValueError):
     """A schedule string that cannot be read."""

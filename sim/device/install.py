@@ -13,6 +13,7 @@ from streamsan.sim.device import (
     copies,
     declared,
     factories,
+    gpu,
     module,
     patches,
     recording,
@@ -20,9 +21,11 @@ from streamsan.sim.device import (
 )
 from streamsan.sim.device.errors import SimulationError
 from streamsan.sim.device.internals import C, register_module, utils
-from streamsan.sim.device.runtime import RT, Config
+from streamsan.sim.device.runtime import RT
+from streamsan.sim.device.state import Config
 from streamsan.sim.device.tensor import NAME, SimTensor, rebuild
 
+_OLDEST = "2.10"
 _KEPT: list[object] = []
 """What C++ holds without owning it."""
 
@@ -40,12 +43,26 @@ def install(
 
     Calling it again only begins a new run: work that is queued is finished first.
 
+    The device takes the place of torch's streams, events and pinned memory, so a GPU is hidden from
+    this process, and from those it starts (``CUDA_VISIBLE_DEVICES``), until they end. Using it all
+    the same is a SimulationError that says so; so is installing after CUDA was used.
+
+    Args:
+        policy: the schedule; ``sim/device/policies.py`` lists them.
+        devices: how many devices there are.
+        memory: the bytes of each.
+        record: whether to keep the trace.
+        poison: whether freed memory is overwritten.
+        seed: of each device's random numbers.
+
     Raises:
-        SimulationError: torch has a CUDA build, or its place for a device is taken.
+        SimulationError: CUDA was used in this process, torch is too old, or its place for a device
+            is taken.
         ScheduleError: the policy is no schedule.
     """
     if not _KEPT:
         _check()
+        gpu.hide()
         _register()
     RT.installed = Config(policy, devices, memory, record, poison, seed)
     RT.restart(RT.installed)
@@ -57,10 +74,9 @@ def is_installed() -> bool:
 
 
 def _check() -> None:
-    if torch.version.cuda is not None or torch.version.hip is not None:
+    if not hasattr(C, "_acc"):  # by which Python backs a device
         raise SimulationError(
-            f"this is a GPU build of torch ({torch.__version__}): its own accelerator would stand "
-            "beside the simulated one. Install the CPU build, or record the program on the GPU"
+            f"the simulated device needs torch {_OLDEST} or newer; this is {torch.__version__}"
         )
     taken = C._get_privateuse1_backend_name()  # noqa: SLF001
     if taken != "privateuseone":

@@ -138,6 +138,16 @@ def synchronize(device: Any = None) -> None:
     RT.synchronize_device(index_of(device))
 
 
+def _sleep(cycles: int) -> None:
+    """Keep the current stream busy for a while: one cycle is taken as 1 ns of simulated time."""
+    with RT.lock:
+        RT.launch(RT.current(), "sleep", _nothing, (), (), cost=max(int(cycles), 0))
+
+
+def _nothing() -> None:
+    """Compute nothing."""
+
+
 def manual_seed(seed: int) -> None:
     """Seed the current device."""
     _seed(current_device(), seed)

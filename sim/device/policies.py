@@ -6,8 +6,14 @@ A schedule is written as a short string, and reading the string gives the same r
     lazy             nothing before the host must wait for it
     random(7)        a random number of random items after each call, by seed
     pct(3,7)         random priorities of streams and host, lowered at 2 random points, seed 7
+    timed            work runs when its simulated time has come, as on a GPU with a clock
     directed(12)     the work of op 12 as late as legal, all else at once; several ops: (12,15)
     replay(5:0.1*2)  at point 5 two items of stream 1 of device 0; replay() is lazy
+
+Under ``timed``, at every call and wait of the host all work runs that ends by the host's clock, in
+the order of these ends. A call takes 1 us, work 5 us, a copy the time of its bytes as well, and
+``torch.simcuda._sleep(n)`` n ns: one long enough before an op makes what does not wait for it come
+first, as it would on a GPU.
 
 ``Run.schedule`` gives any run in the last form. A program with several host threads replays as
 far as its threads take turns in the same order.
@@ -20,14 +26,14 @@ import re
 from collections.abc import Callable
 
 from streamsan.sim.device.errors import ScheduleError
-from streamsan.sim.device.queues import Engine, Policy
+from streamsan.sim.device.queues import Engine, Policy, Queue
 
 _FORM = re.compile(r"([a-z]+)(?:\((.*)\))?", re.DOTALL)
 _CHOICE = re.compile(r"(\d+):(\d+\.\d+)\*(\d+)")
 _PCT_STEPS = 1000
 
 
-class Eager:
+class Eager(Policy):
     """Runs everything at once."""
 
     def choose(self, engine: Engine) -> None:
@@ -37,14 +43,29 @@ class Eager:
                 engine.step(queue)
 
 
-class Lazy:
+class Lazy(Policy):
     """Runs nothing by choice."""
 
     def choose(self, engine: Engine) -> None:
         """Leave it to the host's waits."""
 
 
-class Random:
+class Timed(Policy):
+    """Runs work when its simulated time has come."""
+
+    by_clock = True
+
+    def choose(self, engine: Engine) -> None:
+        """Run what ends by now, in the order of the ends, and of issue where they are equal."""
+        while due := [q for q in engine.ready() if q.items[0].due[0] <= engine.now]:
+            engine.step(min(due, key=_due))
+
+
+def _due(queue: Queue) -> tuple[int, int]:
+    return queue.items[0].due
+
+
+class Random(Policy):
     """Runs random items; how eagerly is itself drawn, once a run and for each stream."""
 
     def __init__(self, seed: int) -> None:
@@ -64,7 +85,7 @@ class Random:
         return self._weight[label]
 
 
-class Pct:
+class Pct(Policy):
     """Probabilistic concurrency testing: the host is a line among the streams.
 
     The line of the highest priority runs. ``depth - 1`` times, at random points of the first
@@ -98,7 +119,7 @@ class Pct:
         return self._priority[line]
 
 
-class Directed:
+class Directed(Policy):
     """Holds some ops back as long as is legal and runs everything else at once."""
 
     def __init__(self, *hold: int) -> None:
@@ -113,7 +134,7 @@ class Directed:
                 engine.step(queue)
 
 
-class Replay:
+class Replay(Policy):
     """Makes the choices of an earlier run again."""
 
     def __init__(self, text: str = "") -> None:
@@ -143,7 +164,8 @@ class Replay:
 
 
 _NUMERIC: dict[str, Callable[..., Policy]] = {
-    "eager": Eager, "lazy": Lazy, "random": Random, "pct": Pct, "directed": Directed,
+    "eager": Eager, "lazy": Lazy, "random": Random, "pct": Pct, "timed": Timed,
+    "directed": Directed,
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import groupby
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from streamsan.sim.device.errors import KernelError
 
@@ -28,9 +28,12 @@ class Place(NamedTuple):
 
 
 class Item:
-    """Work on a stream: a kernel to run, or a place to wait for."""
+    """Work on a stream: a kernel to run, or a place to wait for.
 
-    __slots__ = ("name", "op", "run", "site", "wait")
+    ``due`` is when it ends by the simulated clock, and where it stands in issue order.
+    """
+
+    __slots__ = ("due", "name", "op", "run", "site", "wait")
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Item:
         self.op = op
         self.site = site
         self.wait = wait
+        self.due = (0, 0)
 
 
 class Queue:
@@ -80,6 +84,9 @@ class Queue:
 class Policy(Protocol):
     """Chooses which queued work runs, at every point where it may."""
 
+    by_clock: ClassVar[bool] = False
+    """Whether it also has a turn when the simulated clock goes on while the host waits."""
+
     def choose(self, engine: Engine) -> None:
         """Run any number of ready items by ``engine.step``."""
 
@@ -92,6 +99,8 @@ class Engine:
         self.queues: dict[str, Queue] = {}
         self.failure: KernelError | None = None
         self.points = 0
+        self.now = 0
+        """The simulated time of the host, ns. All host threads share one clock."""
         self.busy: dict[str, Queue] = {}
         """The queues that hold items."""
         self.choices: list[tuple[int, str]] = []
@@ -108,12 +117,23 @@ class Engine:
         queue.issued += 1
         self.busy[queue.label] = queue
         self.points += 1
+        item.due = (queue.clock, self.points)
         self.policy.choose(self)
 
     def point(self) -> None:
         """Give the policy a turn. Every call of the host is such a point."""
         self.points += 1
         self.policy.choose(self)
+
+    def advance(self, time: int) -> None:
+        """Let the clock go on to a time for which the host waits.
+
+        What then runs by choice is noted at the point before: nothing lies in between.
+        """
+        if time > self.now:
+            self.now = time
+            if self.policy.by_clock:
+                self.policy.choose(self)
 
     def ready(self) -> list[Queue]:
         """Give the queues whose first item may run now, in an order that only the run decides."""

@@ -15,8 +15,9 @@ from streamsan.sim.device.errors import UnsupportedError
 from streamsan.sim.device.hosts import Host
 from streamsan.sim.device.internals import sequence_number
 from streamsan.sim.device.queues import Queue
-from streamsan.sim.device.runtime import RT, Capture
+from streamsan.sim.device.runtime import RT
 from streamsan.sim.device.tensor import NAME, queue_of
+from streamsan.sim.device.waits import Capture
 from streamsan.traces import ops as o
 
 _TYPE = 20  # c10::DeviceType::PrivateUse1
