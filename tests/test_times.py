@@ -53,7 +53,8 @@ def test_within_the_tolerance_it_is_no_contradiction() -> None:
 
 
 def test_what_nothing_orders_may_overlap() -> None:
-    held = hold_against_times(timed("s1: launch k w=a; s2: launch k r=a", {0: (0, 100), 1: (9, 50)}))
+    text = "s1: launch k w=a; s2: launch k r=a"
+    held = hold_against_times(timed(text, {0: (0, 100), 1: (9, 50)}))
 
     assert (held.checked, held.closest) == (0, None)
 

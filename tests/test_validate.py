@@ -72,8 +72,8 @@ def test_a_part_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert "there is no part 'nonsense': there are provenance" in done.stderr
 
 
-def context(tmp_path: Path, **more: object) -> Context:
-    return Context("cuda", Folder(tmp_path), **more)  # type: ignore[arg-type]
+def context(tmp_path: Path, only: tuple[str, ...] = ()) -> Context:
+    return Context("cuda", Folder(tmp_path), only=only)
 
 
 def test_a_part_that_runs_out_of_time_leaves_no_result(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def chosen(context: Context) -> Iterator[Scenario]:
 
 def run(context: Context) -> Result:
     """Record what is not recorded yet, each scenario both ways."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for scenario in chosen(context):
         for variant in variants(scenario):
             kept = "recordings", f"{scenario.name}_{variant}.json"

@@ -110,7 +110,7 @@ def _silent(verdict: Verdict) -> str:
 
 def heading() -> str:
     """Give the table's first line."""
-    return f"{'scenario':<28}{'expected':<22}{'found':<7}{'confirmed':<11}fixed variant\n"
+    return f"{'scenario':<28}{'expected':<22}{'found':<6} {'confirmed':<10} fixed variant\n"
 
 
 def line(row: Row) -> str:
@@ -118,7 +118,7 @@ def line(row: Row) -> str:
     remaining = " ".join(f"{rule} x{count}" for rule, count in sorted(row.remaining.items()))
     fixed = row.fixed + (f" (true warnings: {remaining})" if remaining else "")
     expected = " ".join(row.expected) or "-"
-    return f"{row.name:<28}{expected:<22}{row.found:<7}{row.confirmed:<11}{fixed}\n"
+    return f"{row.name:<28}{expected:<22}{row.found:<6} {row.confirmed:<10} {fixed}\n"
 
 
 def summary(rows: Sequence[Row]) -> str:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from validation.copies.kinds import LARGE, SMALL, Kind, kinds
 from validation.copies.raw import RAW, Raw
 from validation.copies.reads import downloads, uploads
@@ -120,7 +118,7 @@ def _raw_rows(context: Context, probe: Probe, side: Any) -> tuple[list[Row], str
         return [], "calls of the CUDA runtime: there is none on the simulated device"
     try:
         runtime = Runtime()
-        blocking = torch.cuda.ExternalStream(runtime.made("cudaStreamCreate"))
+        blocking = context.module.ExternalStream(runtime.made("cudaStreamCreate"))
     except (RuntimeMissingError, RuntimeError, AttributeError, OSError) as error:
         return [], f"calls of the CUDA runtime: {told(error)}"
     return list(_of_runtime(context, probe, runtime, side, blocking)), None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,11 +25,11 @@ def results(context: Context) -> Iterator[dict[str, Any]]:
     for size in _SIZES:
         x = torch.ones(size, dtype=torch.uint8, device=device)
         into = torch.empty(size, dtype=torch.uint8)
-        yield _is(_NON_BLOCKING, size, True, lambda x=x: x.to("cpu", non_blocking=True))
-        yield _is("x.to('cpu')", size, False, lambda x=x: x.to("cpu"))
-        yield _is("x.cpu()", size, False, lambda x=x: x.cpu())
+        yield _is(_NON_BLOCKING, size, True, partial(x.to, "cpu", non_blocking=True))
+        yield _is("x.to('cpu')", size, False, partial(x.to, "cpu"))
+        yield _is("x.cpu()", size, False, x.cpu)
         yield _is("empty.copy_(x, non_blocking=True)", size, False,
-                  lambda x=x, into=into: into.copy_(x, non_blocking=True))  # fmt: skip
+                  partial(into.copy_, x, non_blocking=True))  # fmt: skip
     grid = torch.ones(64, 64, device=device)
     yield _is(f"{_NON_BLOCKING} of columns", 64 * 2 * 4, True,
               lambda: grid[:, 1:3].to("cpu", non_blocking=True))  # fmt: skip

@@ -9,8 +9,8 @@ from validation.part import Context, Part, Result, Unfinished
 from validation.presumed import presumed
 from validation.probe import Probe, judged, told
 from validation.questions.allocators import lifetimes
-from validation.questions.catalogue import QUESTIONS, Question
-from validation.questions.given import warned
+from validation.questions.catalogue import QUESTIONS
+from validation.questions.given import Question, warned
 from validation.questions.pinned import recycling, results
 
 Row = dict[str, Any]

@@ -97,7 +97,7 @@ def difference(found: Any, right: Any) -> str | None:
 
 def _of_tensors(found: torch.Tensor, right: torch.Tensor) -> str | None:
     loose = right.is_floating_point() or right.is_complex()
-    tolerance = _TOLERANCE if loose else {"rtol": 0.0, "atol": 0.0}
+    tolerance: dict[str, Any] = _TOLERANCE if loose else {"rtol": 0.0, "atol": 0.0}
     try:
         torch.testing.assert_close(found, right, equal_nan=True, **tolerance)
     except AssertionError as error:

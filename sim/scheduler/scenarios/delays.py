@@ -45,7 +45,7 @@ class Delay:
     cycles: int
 
 
-class Experiment(TorchDispatchMode):
+class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """One run of a scheduler under delays: counts ops by label, and notes what kernels read.
 
     Args:
@@ -64,7 +64,7 @@ class Experiment(TorchDispatchMode):
         serial: bool = False,
         noting: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.labels: Counter[str] = Counter()
         """How many ops of each label there were."""
         self._module: Any = getattr(torch, device)
