@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from streamsan.commands import CLEAN, FOUND, Command
 
 if TYPE_CHECKING:
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
 
 DEFAULT = "swa_war"

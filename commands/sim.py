@@ -11,7 +11,7 @@ from streamsan.commands import CLEAN, FOUND, Command
 from streamsan.commands.arguments import add_report, options_of, positive
 
 if TYPE_CHECKING:
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
 
 DEVICES = ("simcuda", "cuda")

@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from streamsan.commands.hall.scenarios import judge
 from streamsan.sim.scheduler.scenarios import find_scenario
-from streamsan.sim.scheduler.scenarios.play import Played
+from streamsan.sim.scheduler.scenarios.outcome import Played
 from streamsan.traces import load
 from streamsan.traces.order import HappensBefore
 from streamsan.traces.order.times import hold_against_times

@@ -12,7 +12,8 @@ from streamsan.commands.hall.provoker import Provoker
 from streamsan.commands.hall.provoking import Provoked, Wrong, provoke, told_wrong, witnesses
 from streamsan.sim.scheduler.scenarios import Scenario, find_scenario
 from streamsan.sim.scheduler.scenarios.delays import Delay, cycles_per_ms
-from streamsan.sim.scheduler.scenarios.play import Played, play, play_delayed
+from streamsan.sim.scheduler.scenarios.outcome import Played
+from streamsan.sim.scheduler.scenarios.play import play, play_delayed
 
 MS = 1_000_000
 """Cycles: the simulated device's take a nanosecond."""

@@ -22,7 +22,8 @@ from streamsan.commands.hall.scenarios import confirm, judge, label
 from streamsan.sim.scheduler.config import Bug, ServerArgs
 from streamsan.sim.scheduler.scenarios import all_scenarios, find_scenario
 from streamsan.sim.scheduler.scenarios.asks import TWO
-from streamsan.sim.scheduler.scenarios.play import Played, play
+from streamsan.sim.scheduler.scenarios.outcome import Played
+from streamsan.sim.scheduler.scenarios.play import play
 from streamsan.sim.scheduler.scenarios.scenario import Expect, Scenario
 
 CASES = Path(__file__).parent / "cases"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from validation.part import Context, Part, Result, Unfinished
 
 if TYPE_CHECKING:
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
 
 TRACES = "traces"

@@ -14,7 +14,7 @@ from streamsan.commands.hall.scenarios import Verdict, confirm, judge
 
 if TYPE_CHECKING:
     from streamsan.commands.hall.provoker import Provoker
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
 
 

@@ -68,7 +68,8 @@ def _provoke(name: str, path: str, device: str, steps: int | None) -> Provoked:
     """Provoke a bug in this process."""
     from streamsan.sim.scheduler.scenarios import find_scenario
     from streamsan.sim.scheduler.scenarios.delays import Delay, cycles_per_ms
-    from streamsan.sim.scheduler.scenarios.play import Played, play_delayed
+    from streamsan.sim.scheduler.scenarios.outcome import Played
+    from streamsan.sim.scheduler.scenarios.play import play_delayed
     from streamsan.traces import load
 
     scenario = find_scenario(name)

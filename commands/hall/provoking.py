@@ -15,7 +15,7 @@ from streamsan.commands.hall.scenarios import label, pairs_of
 
 if TYPE_CHECKING:
     from streamsan.sim.scheduler.scenarios.delays import Delay
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
     from streamsan.traces import Trace
 
@@ -79,7 +79,7 @@ def told_wrong(played: Played, reference: Played) -> Wrong | None:
         played: a run.
         reference: a run in which no two ops overlapped.
     """
-    from streamsan.sim.scheduler.scenarios.play import difference
+    from streamsan.sim.scheduler.scenarios.outcome import difference
 
     if played.wrong:
         first = played.wrong[0]

@@ -12,7 +12,7 @@ from streamsan.checkers.finding import Finding
 from streamsan.checkers.settings import Settings
 
 if TYPE_CHECKING:
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Expect, Scenario
     from streamsan.traces import Trace
 
@@ -140,7 +140,8 @@ def confirm(scenario: Scenario, played: Played, steps: int | None = None) -> Evi
     In the directed run the first op of a pair is held back as long as is legal. Tokens that come
     out wrong are looked for first; else it is a value that the host or a kernel read.
     """
-    from streamsan.sim.scheduler.scenarios.play import difference, play
+    from streamsan.sim.scheduler.scenarios.outcome import difference
+    from streamsan.sim.scheduler.scenarios.play import play
 
     if played.wrong:
         first = played.wrong[0]

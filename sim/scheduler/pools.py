@@ -127,9 +127,8 @@ class TokenToKVPool:
         for slot in slots:
             self.free_swa_slots.append(self.swa.pop(slot))
         if self.args.has(Bug.SCALAR_FILL):
-            with streamsan.named("clear_map"):  # as #35773 says of `mapping[found] = 0`
-                zero = torch.tensor(0, device=self.device.name)
-                mapping.index_put_((found,), zero)
+            with streamsan.named("clear_map"):
+                mapping[found] = 0  # the zero is uploaded first
             return
         streamsan.kernel(
             "clear_map", _clear, mapping, found, reads=[found], writes=parts(mapping, slots)

@@ -52,7 +52,8 @@ class Penalizer:
             taken = self.cumulated.clone()
             early = self.lengths < self.minimum
             if self.args.has(Bug.BOOL_MASK):
-                taken[early, 0] = float("inf")  # how many they are is read back first
+                # How many they are is read back first; for a number it would not be.
+                taken[early, 0] = taken.new_full((), float("inf"))
                 return taken
             infinite = torch.full_like(taken[:, 0], float("inf"))
             taken[:, 0] = torch.where(early, infinite, taken[:, 0])

@@ -12,7 +12,7 @@ from validation.recordings import trace_file
 
 if TYPE_CHECKING:
     from streamsan.sim.scheduler.scenarios.delays import Delay
-    from streamsan.sim.scheduler.scenarios.play import Played
+    from streamsan.sim.scheduler.scenarios.outcome import Played
     from streamsan.sim.scheduler.scenarios.scenario import Scenario
     from streamsan.traces import Trace
 

@@ -1,8 +1,9 @@
 """The scenarios: one program for each known bug, buggy and fixed, and the negative controls.
 
 A scenario is data: what the scheduler is told, what is asked of it, and what a checker should say
-of the buggy variant. ``play`` runs one. Pairs and their numbers are those of section 5 of
-``spec/overlap-scheduler.md``.
+of the buggy variant (``scenario``; ``main_pairs``, ``extra_pairs``, ``controls``, ``asks``).
+``play`` runs one, with ``delays`` and ``notes`` of what kernels read if asked to; ``outcome`` is
+what came of it. Pairs and their numbers are those of section 5 of ``spec/overlap-scheduler.md``.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ finding's witness as an experiment: nothing but time is changed, which no correc
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,18 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from streamsan.sim.scheduler.scenarios.notes import Notes, Seen
 from streamsan.sim.scheduler.scheduler import Scheduler
 from streamsan.traces.ops import OpBase, RangeSpec
 from streamsan.traces.recorder import sink
 from streamsan.traces.recorder.annotate import current_name
 
-Seen = dict[str, Any]
-"""What declared kernels read, by number and name."""
-_ROOM = 4 << 20
-_ALIGNED = 16
-_SMALL = 8
 _MEASURED = 20_000_000
 
 
@@ -73,7 +68,7 @@ class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._serial = serial
         self._inside = False
         self._stream_name: Callable[[Any], str] | None = None
-        self._notes = _Notes(device) if noting else None
+        self._notes = Notes(device) if noting else None
         self._outer = sink.active()
 
     def follow(self, scheduler: Scheduler) -> None:
@@ -181,58 +176,3 @@ def cycles_per_ms(device: str) -> float:
         end.record()
         module.synchronize()
     return _MEASURED / float(begin.elapsed_time(end))
-
-
-@contextmanager
-def no_modes() -> Iterator[None]:
-    """Leave experiments aside for what is no part of the program."""
-    with _disable_current_modes():
-        yield
-
-
-class _Notes:
-    """Copies of what kernels read, made on their streams right before they run.
-
-    They go into a block made beforehand: allocating would change which memory is reused.
-    """
-
-    def __init__(self, device: str) -> None:
-        self._module: Any = getattr(torch, device)
-        self._device = device
-        self._taken: list[tuple[str, list[torch.Tensor]]] = []
-        self._used = 0
-        self._room = self._block(_ROOM)
-
-    def _block(self, size: int) -> torch.Tensor:
-        """Allocate; other streams than the current one will write there."""
-        made = torch.empty(size, dtype=torch.uint8, device=self._device)
-        self._module.synchronize()
-        return made
-
-    def take(self, name: str, reads: Sequence[Any]) -> None:
-        """Copy tensors, in stream order."""
-        tensors = [each for each in reads if isinstance(each, torch.Tensor) and each.numel()]
-        self._taken.append((name, [self._copied(each) for each in tensors]))
-
-    def _copied(self, tensor: torch.Tensor) -> torch.Tensor:
-        size = tensor.numel() * tensor.element_size()
-        if self._used + size > len(self._room):
-            self._room, self._used = self._block(max(_ROOM, size)), 0
-        place = self._room[self._used : self._used + size].view(tensor.dtype).view(tensor.shape)
-        place.copy_(tensor)
-        self._used += -(-size // _ALIGNED) * _ALIGNED
-        return place
-
-    def values(self) -> Seen:
-        """Give the values, or what stands for them where they are many."""
-        self._module.synchronize()
-        return {
-            f"what {name} read, kernel {number}": [_value(each.cpu()) for each in tensors]
-            for number, (name, tensors) in enumerate(self._taken)
-        }
-
-
-def _value(tensor: torch.Tensor) -> object:
-    if tensor.numel() <= _SMALL:
-        return tensor.tolist()
-    return hashlib.blake2b(tensor.contiguous().numpy().tobytes(), digest_size=8).hexdigest()

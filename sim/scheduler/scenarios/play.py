@@ -6,39 +6,19 @@ import atexit
 import gc
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from streamsan.sim.scheduler.config import ServerArgs
-from streamsan.sim.scheduler.reference import generate
-from streamsan.sim.scheduler.requests import Ask, Req
-from streamsan.sim.scheduler.scenarios.delays import Delay, experiment, no_modes
-from streamsan.sim.scheduler.scheduler import Scheduler
-from streamsan.traces import Trace, load
+from streamsan.sim.scheduler.requests import Ask
+from streamsan.sim.scheduler.scenarios.delays import Delay, experiment
+from streamsan.sim.scheduler.scenarios.outcome import Played, failed, serve
+from streamsan.sim.scheduler.scenarios.quiet import quiet_collector, settle
+from streamsan.traces import load
 from streamsan.traces.errors import UsageError
 from streamsan.traces.recorder.errors import RecordError
-from streamsan.traces.recorder.matching import Matched
-
-Outcome = dict[str, Any]
-"""What came of a run, by name: what each request got, what the host saw, what kernels read."""
-
-
-@dataclass(frozen=True)
-class Played:
-    """One run. ``wrong`` lists requests whose tokens are not the oracle's, and what else failed."""
-
-    outcome: Outcome
-    wrong: tuple[str, ...]
-    trace: Trace | None = None
-    schedule: str = ""
-    matched: Matched | None = None
-    """On a GPU: what its profiler saw, and which op each of it is."""
-    note: str = ""
-    """Why device times are missing, where they are."""
 
 
 def play(
@@ -64,10 +44,10 @@ def play(
         sim.install()
     asks = _shortened(asks, steps)
     _warm_up()
-    _settle()
+    settle()
     from streamsan.sim.device.declared import watching
 
-    with _quiet_collector(), watching() as seen, sim.session(policy, record=record) as run:
+    with quiet_collector(), watching() as seen, sim.session(policy, record=record) as run:
         outcome, wrong = serve(args, asks, "simcuda")
     for number, (name, values) in sorted(seen.items()):
         outcome[f"what {name} read, kernel {number}"] = values
@@ -105,10 +85,10 @@ def play_on_cuda(
 def _recorded(args: ServerArgs, asks: tuple[Ask, ...], *, profile: bool) -> Played:
     import streamsan
 
-    _settle()
+    settle()
     with tempfile.TemporaryDirectory(prefix="streamsan-") as folder:
         path = str(Path(folder) / "scenario.trace.jsonl")
-        with _quiet_collector(), streamsan.record(path, profile=profile) as recording:
+        with quiet_collector(), streamsan.record(path, profile=profile) as recording:
             outcome, wrong = serve(args, asks, "cuda")
         return Played(outcome, wrong, load(path), matched=recording.matched)
 
@@ -145,26 +125,18 @@ def play_delayed(
 def _experiment(
     args: ServerArgs, asks: tuple[Ask, ...], delays: Sequence[Delay], device: str, serial: bool
 ) -> tuple[Played, Counter[str]]:
-    _settle()
-    with _quiet_collector(), experiment(device, delays, serial=serial, noting=True) as made:
+    settle()
+    with quiet_collector(), experiment(device, delays, serial=serial, noting=True) as made:
         outcome, wrong = serve(args, asks, device, made.follow)
-    return Played(outcome | made.seen, wrong), made.labels
+        try:
+            outcome |= made.seen
+        except RuntimeError as error:  # the device failed after the last request
+            outcome, wrong = failed(error)
+    return Played(outcome, wrong), made.labels
 
 
 def _shortened(asks: tuple[Ask, ...], steps: int | None) -> tuple[Ask, ...]:
     return asks if steps is None else tuple(replace(ask, new_tokens=steps) for ask in asks)
-
-
-@cache
-def _freeze() -> None:
-    gc.collect()
-    gc.freeze()  # what is there now need not be looked through before every run
-
-
-def _settle() -> None:
-    """Free what an earlier run left: it would go somewhere in this one's record."""
-    _freeze()
-    gc.collect()
 
 
 @cache
@@ -177,79 +149,3 @@ def _warm_up() -> None:
     with sim.session(record=False):
         serve(ServerArgs(), (Ask((1, 2), 2),), "simcuda")
     atexit.register(gc.unfreeze)  # triton's extension tells of all that is left at the end
-
-
-@contextmanager
-def _quiet_collector() -> Iterator[None]:
-    """Keep the collector out: an object that it frees would be an op at another place each time."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def serve(
-    args: ServerArgs,
-    asks: tuple[Ask, ...],
-    device: str,
-    follow: Callable[[Scheduler], None] | None = None,
-) -> tuple[Outcome, tuple[str, ...]]:
-    """Serve requests on a device, and compare with the oracle. A failure is an outcome too.
-
-    Args:
-        args: what the scheduler is told.
-        asks: the requests.
-        device: ``simcuda`` or ``cuda``.
-        follow: called with the scheduler before it begins.
-    """
-    try:
-        scheduler = Scheduler(args, device)
-        if follow is not None:
-            follow(scheduler)
-        reqs = scheduler.serve(asks)
-    except RuntimeError as error:
-        told = f"failed: {type(error).__name__}: {str(error).splitlines()[0]}"
-        return {"end": told}, (told,)
-    relay = scheduler.future_map
-    outcome: Outcome = {f"request {req.rid}": _given(req) for req in reqs}
-    outcome["tokens as the host saw them"] = scheduler.host_saw
-    outcome["lengths as the host saw them"] = [req.committed for req in reqs]
-    with scheduler.device.on(scheduler.streams.S):
-        outcome["output_tokens_buf"] = relay.output_tokens_buf.cpu().tolist()
-        outcome["new_seq_lens_buf"] = relay.new_seq_lens_buf.cpu().tolist()
-    wrong = [told for req in reqs if (told := _wrong(args, req))]
-    return outcome, (*wrong, *scheduler.failures)
-
-
-def _given(req: Req) -> list[Any]:
-    numbers = [*req.input_logprobs, *req.output_logprobs, *req.embedding]
-    return [*req.output_ids, *(round(number, 9) for number in numbers)]
-
-
-def _wrong(args: ServerArgs, req: Req) -> str:
-    """Say how a request's tokens differ from the oracle's; empty where they do not."""
-    expected = _oracle(req.ask, args, tuple(req.penalised))
-    if req.output_ids == expected:
-        return ""
-    return f"request {req.rid}: {req.output_ids} in place of {expected}"
-
-
-@cache
-def _oracle(ask: Ask, args: ServerArgs, penalised: tuple[int, ...]) -> list[int]:
-    """Give the oracle's tokens: it is asked the same again in every run of a scenario."""
-    with no_modes():
-        return generate(ask, args, list(penalised) or None).tokens
-
-
-def difference(one: Outcome, other: Outcome) -> str | None:
-    """Say where two outcomes differ first; None where they do not."""
-    for name in (*one, *(name for name in other if name not in one)):
-        if one.get(name) != other.get(name):
-            return f"{name}: {_short(one.get(name))} in place of {_short(other.get(name))}"
-    return None
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) < 100 else f"{text[:96]}..."  # noqa: PLR2004
