@@ -9,7 +9,15 @@ import pytest
 pytest.importorskip("torch")
 
 from streamsan.commands.hall.provoker import Provoker
-from streamsan.commands.hall.provoking import Provoked, Wrong, provoke, told_wrong, witnesses
+from streamsan.commands.hall.provoking import (
+    Provoked,
+    Reference,
+    Wrong,
+    provoke,
+    refer,
+    told_wrong,
+    witnesses,
+)
 from streamsan.sim.scheduler.scenarios import Scenario, find_scenario
 from streamsan.sim.scheduler.scenarios.delays import Delay, cycles_per_ms
 from streamsan.sim.scheduler.scenarios.outcome import Played
@@ -58,11 +66,17 @@ def test_where_nothing_overlaps_a_racy_program_is_right() -> None:
 
 def test_a_fixed_program_cannot_be_delayed_into_a_mistake() -> None:
     each = scenario("swa_war")
-    serial, labels = play_delayed(each.fixed, each.asks, device="simcuda", serial=True)
+    reference = refer(
+        lambda delays, serial: play_delayed(
+            each.fixed, each.asks, delays, device="simcuda", serial=serial
+        )
+    )
+    labels = reference.labels
+    assert reference.unstable == frozenset()
     for label in ("read_map@F", "clear_map@S", "publish@F", "next_token_ids_cpu@F"):
         for nth in range(0, labels[label], 2):
             played = delayed(each, False, Delay(label, nth, 5 * MS))
-            assert told_wrong(played, serial) is None
+            assert told_wrong(played, reference) is None
 
 
 def test_a_program_that_is_wrong_without_overlap_is_not_called_reproduced() -> None:
@@ -105,15 +119,28 @@ def test_a_witness_is_the_first_op_of_a_pair_and_its_number() -> None:
 
 
 def test_a_failure_of_the_device_is_told_from_a_wrong_value() -> None:
-    right = Played({"request 0": [1]}, ())
+    played = Played({"request 0": [1]}, ())
+    right = Reference(played, Counter(), frozenset())
 
-    assert told_wrong(right, right) is None
+    assert told_wrong(played, right) is None
     assert told_wrong(Played({"request 0": [2]}, ()), right) == Wrong(
         "values", "request 0: [2] in place of [1]"
     )
     lost = told_wrong(Played({}, ("failed: AcceleratorError: CUDA error: an illegal",)), right)
     assert Provoked(lost).broken
     assert not Provoked(told_wrong(Played({}, ("failed: ValueError: x",)), right)).broken
+
+
+def test_what_differs_without_overlap_is_no_evidence() -> None:
+    values = iter([1.0, 2.0])
+    reference = refer(
+        lambda _delays, _serial: (Played({"sum": next(values), "tokens": [1]}, ()), Counter())
+    )
+
+    assert reference.unstable == {"sum"}
+    assert told_wrong(Played({"sum": 3.0, "tokens": [1]}, ()), reference) is None
+    shown = told_wrong(Played({"sum": 3.0, "tokens": [2]}, ()), reference)
+    assert shown == Wrong("values", "tokens: [2] in place of [1]")
 
 
 def test_another_process_provokes_as_well() -> None:

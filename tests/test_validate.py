@@ -18,7 +18,7 @@ sys.path.insert(0, str(SCRIPT.parent))
 from validation import plan  # noqa: E402
 from validation.folder import Folder  # noqa: E402
 from validation.hazards import run as hazards  # noqa: E402
-from validation.hazards.bench import Task, result_file  # noqa: E402
+from validation.hazards.bench import CLOCK, Task, result_file  # noqa: E402
 from validation.part import Context, Part, Result, Unfinished  # noqa: E402
 from validation.tables import tables  # noqa: E402
 
@@ -101,6 +101,7 @@ def test_a_hazard_row_is_good_if_the_bug_shows_and_its_fix_holds(
     tmp_path: Path, buggy: dict[str, object], fixed: dict[str, object], good: bool
 ) -> None:
     here = context(tmp_path, only=("swa_war",))
+    here.folder.write({"cycles_per_ms": 1.0}, *CLOCK)
     here.folder.write({"finished": True, **buggy}, *result_file(Task("swa_war", "buggy", "native")))
     here.folder.write({"finished": True, **fixed}, *result_file(Task("swa_war", "fixed", "native")))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from streamsan.commands.hall.scenarios import label, pairs_of
@@ -72,19 +72,38 @@ def is_broken(wrong: Wrong | None) -> bool:
     return wrong is not None and wrong.kind == "failure" and "CUDA error" in wrong.told
 
 
-def told_wrong(played: Played, reference: Played) -> Wrong | None:
-    """Say what came out wrong; None if nothing did.
+class Reference(NamedTuple):
+    """What the program does if no two ops overlap.
 
     Args:
-        played: a run.
-        reference: a run in which no two ops overlapped.
+        played: such a run; what differs from one of them to the next is left out of its outcome.
+        labels: its ops by label.
+        unstable: what was left out: some kernels of a GPU add up in any order.
     """
+
+    played: Played
+    labels: Counter[str]
+    unstable: frozenset[str]
+
+
+def refer(run: Run) -> Reference:
+    """Play the program twice without overlap."""
+    (played, labels), (again, _) = run((), True), run((), True)
+    names = played.outcome.keys() | again.outcome.keys()
+    unstable = {name for name in names if played.outcome.get(name) != again.outcome.get(name)}
+    outcome = {name: value for name, value in played.outcome.items() if name not in unstable}
+    return Reference(replace(played, outcome=outcome), labels, frozenset(unstable))
+
+
+def told_wrong(played: Played, reference: Reference) -> Wrong | None:
+    """Say what came out wrong in a run; None if nothing did."""
     from streamsan.sim.scheduler.scenarios.outcome import difference
 
     if played.wrong:
         first = played.wrong[0]
         return Wrong("tokens" if first.startswith("request") else "failure", first)
-    told = difference(played.outcome, reference.outcome)
+    kept = {name: each for name, each in played.outcome.items() if name not in reference.unstable}
+    told = difference(kept, reference.played.outcome)
     return None if told is None else Wrong("values", told)
 
 
@@ -107,22 +126,23 @@ def provoke(scenario: Scenario, trace: Trace, run: Run, cycles_per_ms: float) ->
         run: plays the program.
         cycles_per_ms: of the device's ``_sleep``.
     """
-    reference, labels = run((), True)
+    reference = refer(run)
+    wrong = reference.played.wrong
     if scenario.wrong == "always":
-        return Provoked(told_wrong(reference, reference), "none is needed")
-    if reference.wrong:
-        return Provoked(None, error=f"wrong even when nothing overlaps: {reference.wrong[0]}")
+        return Provoked(told_wrong(reference.played, reference), "none is needed")
+    if wrong:
+        return Provoked(None, error=f"wrong even when nothing overlaps: {wrong[0]}")
     best = Provoked(None, tries=0)
     tries = since = 0
-    for delay in _delays(scenario, trace, labels, round(LONG_MS * cycles_per_ms)):
+    for delay in _delays(scenario, trace, reference.labels, round(LONG_MS * cycles_per_ms)):
         if tries == ATTEMPTS or since > FOR_TOKENS:
             break
-        wrong = told_wrong(run((delay,), False)[0], reference)
+        shown = told_wrong(run((delay,), False)[0], reference)
         tries += 1
         since += best.wrong is not None
-        if wrong is not None and (best.wrong is None or wrong.kind != "values"):
-            best = Provoked(wrong, f"{delay.label}, number {delay.nth}", tries)
-        if wrong is not None and wrong.kind != "values":
+        if shown is not None and (best.wrong is None or shown.kind != "values"):
+            best = Provoked(shown, f"{delay.label}, number {delay.nth}", tries)
+        if shown is not None and shown.kind != "values":
             break
     return best if best.wrong is not None else Provoked(None, tries=tries)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHORT_MS, LONGEST_MS = 0.2, 5.0
 """Delays of fixed programs, drawn by their logarithm."""
+CLOCK = "hazards", "clock.json"
+"""How many cycles make a millisecond, measured before the workers share the device."""
 CONTROLS = 10
 """A control has no bug to be without: a tenth of the tries."""
 _KEEP_EVERY = 25
@@ -43,9 +45,8 @@ def result_file(task: Task) -> tuple[str, str]:
 def work(context: Context, tasks: list[Task]) -> None:
     """Carry out tasks one by one, while there is time and the device still answers."""
     from streamsan.sim.scheduler.scenarios import find_scenario
-    from streamsan.sim.scheduler.scenarios.delays import cycles_per_ms
 
-    per_ms = cycles_per_ms(context.device)
+    per_ms = context.folder.read(*CLOCK)["cycles_per_ms"]
     for task in tasks:
         scenario = find_scenario(task.scenario)
         if scenario is None or context.left < 0:
@@ -105,13 +106,16 @@ class _Bench:
 
     def endure(self) -> None:
         """Delay here and there, many times: nothing may come out wrong."""
-        from streamsan.commands.hall.provoking import is_broken, told_wrong
+        from streamsan.commands.hall.provoking import is_broken, refer, told_wrong
 
-        reference, labels = self._play((), True)
-        if reference.wrong:
-            error = f"wrong even when nothing overlaps: {reference.wrong[0]}"
+        reference = refer(self._play)
+        labels, wrong = reference.labels, reference.played.wrong
+        if wrong:
+            error = f"wrong even when nothing overlaps: {wrong[0]}"
             self._keep(finished=True, error=error)
             return
+        if reference.unstable:
+            self._keep(unstable=sorted(reference.unstable))
         aim = self._context.tries
         aim = aim if self._scenario.buggy is not None else max(aim // CONTROLS, 1)
         favoured = self._favoured(labels)
@@ -121,10 +125,10 @@ class _Bench:
                 self._keep()
                 return
             delay = self._drawn(turn, labels, favoured)
-            wrong = told_wrong(self._play((delay,), False)[0], reference)
-            if wrong is not None:
-                failures.append({"told": wrong.told, "delay": str(delay)})
-                self.broken = is_broken(wrong)
+            shown = told_wrong(self._play((delay,), False)[0], reference)
+            if shown is not None:
+                failures.append({"told": shown.told, "delay": str(delay)})
+                self.broken = is_broken(shown)
             self._found["tries"] = turn + 1
             if turn % _KEEP_EVERY == 0:
                 self._keep()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from validation.hazards.bench import Task, result_file
+from validation.hazards.bench import CLOCK, Task, result_file
 from validation.part import Context, Part, Result, Unfinished
 from validation.recordings import chosen
 
@@ -32,6 +32,10 @@ _SCRIPT = Path(__file__).resolve().parents[2] / "validate.py"
 
 def run(context: Context) -> Result:
     """Carry out every task, in as many processes as may run at once."""
+    from streamsan.sim.scheduler.scenarios.delays import cycles_per_ms
+
+    if context.folder.read(*CLOCK) is None:
+        context.folder.write({"cycles_per_ms": cycles_per_ms(context.device)}, *CLOCK)
     wanted = list(tasks(context))
     while left := [task for task in wanted if not _finished(context, task)]:
         before = _progress(context, left)
