@@ -29,7 +29,8 @@ class Allocations(State):
     def _start(self, config: Config) -> None:
         super()._start(config)
         self.arenas = [
-            Arena(i, config.memory, config.poison, self.engine.issue) for i in range(config.devices)
+            Arena(i, config.memory, config.poison, self.engine.issue, self.empty_cache)
+            for i in range(config.devices)
         ]
         self.pinned = HostPool()
         self.pageable = Pageable(self.name, self.recorder.add)
@@ -98,6 +99,10 @@ class Allocations(State):
         block.epoch = self.epoch
         self._record_malloc(block, queue)
         return block
+
+    def empty_cache(self, device: int) -> None:
+        """Give unused segments back, for which the host waits: as ``Waits`` has it."""
+        raise NotImplementedError
 
     def malloc_pinned(self, nbytes: int) -> HostBlock:
         """Allocate pinned memory (R38)."""

@@ -15,7 +15,7 @@ import torch
 
 from streamsan.sim.device.errors import UnsupportedError
 from streamsan.sim.device.internals import no_python_dispatch
-from streamsan.sim.device.launch import SPECIALS, UPLOADS, host_op
+from streamsan.sim.device.launch import SPECIALS, host_op
 from streamsan.sim.device.pinned import Pinned, empty_pinned, note
 from streamsan.sim.device.plans import plan_of
 from streamsan.sim.device.queues import Queue
@@ -275,6 +275,5 @@ def upload(host: torch.Tensor, index: int) -> SimTensor:
 
 
 copies.append(download)
-UPLOADS.append(upload)
 SPECIALS["copy_"] = copy_
 SPECIALS["_to_copy"] = to_copy

@@ -14,6 +14,7 @@ from streamsan.sim.device import (
     declared,
     factories,
     gpu,
+    indexing,
     module,
     patches,
     recording,
@@ -95,7 +96,7 @@ def _register() -> None:
     hooks, guard = _hooks(acc), _guard(acc)
     acc.register_python_privateuseone_hook(hooks)
     acc.register_python_privateuseone_device_guard(guard)
-    _KEPT.extend((hooks, guard, copies))
+    _KEPT.extend((hooks, guard, copies, indexing))
     factories.register()
     amp.register()
     patches.replace_all()

@@ -36,3 +36,8 @@ def is_composite(func: Any) -> bool:
 def sequence_number() -> int:
     """Give the number that the calling thread's next autograd node gets."""
     return int(C._autograd._get_sequence_nr())  # noqa: SLF001
+
+
+def graph_task() -> int:
+    """Give the number of the backward that the calling thread carries out a node of, else -1."""
+    return int(C._current_graph_task_id())  # noqa: SLF001

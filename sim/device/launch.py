@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -60,7 +61,9 @@ def _carry_out(func: Any, plan: Plan, args: Sequence[Any], kwargs: dict[str, Any
         return host_op(func, plan, args, kwargs)
     if kind is Kind.MAKE or kind is Kind.MUTATE:
         if plan.base in plans.INDEXED:
-            args = _move_indices(args)
+            done_by, args = INDEXING[0](func, args)
+            if done_by is not func:  # the record has what was called
+                func, plan = done_by, replace(plan_of(done_by), name=plan.name)
         if not plans.waits_here(plan, args, kwargs):
             return (_make if kind is Kind.MAKE else _mutate)(func, plan, args, kwargs)
     if kind is Kind.ASK:
@@ -292,21 +295,8 @@ def await_result(queue: Queue, src: o.RangeSpec | None, via: str) -> None:
     RT.drain(queue)
 
 
-def _move_indices(args: Sequence[Any]) -> Sequence[Any]:
-    """Copy index tensors on the CPU to the device first, as torch does, in a blocking way."""
-    given = args[1]
-    if all(each is None or isinstance(each, SimTensor) for each in given):
-        return args
-    index = args[0].ordinal
-    moved = [
-        each if each is None or isinstance(each, SimTensor) else UPLOADS[0](each, index)
-        for each in given
-    ]
-    return (args[0], moved, *args[2:])
-
-
-UPLOADS: list[Callable[[torch.Tensor, int], SimTensor]] = []
-"""The blocking upload: set once by ``copies``, which stands above this module."""
+INDEXING: list[Callable[[Any, Sequence[Any]], tuple[Any, Sequence[Any]]]] = []
+"""What copies an indexing op's indices and value: set once by ``indexing``, which stands above."""
 
 
 # -- pinned tensors alone

@@ -110,7 +110,12 @@ class Arena:
     """The memory of one device."""
 
     def __init__(
-        self, device: int, capacity: int, poison: bool, issue: Callable[[Queue, Item], None]
+        self,
+        device: int,
+        capacity: int,
+        poison: bool,
+        issue: Callable[[Queue, Item], None],
+        make_room: Callable[[int], object],
     ) -> None:
         self.device = device
         self.capacity = capacity
@@ -119,6 +124,7 @@ class Arena:
         self.peak = 0
         self._poison = poison
         self._issue = issue
+        self._make_room = make_room
         self._next = _DEVICE_BASE + device * _DEVICE_SPAN
         self._free: dict[tuple[str, bool], list[Free]] = {}
         self._deferred: list[tuple[Chunk, Queue, list[Place]]] = []
@@ -164,16 +170,22 @@ class Arena:
                     chunk.address += shift
             self._next += -(-segment.size // _SMALL_SEGMENT) * _SMALL_SEGMENT
 
-    def empty_cache(self) -> None:
-        """Give segments back that no tensor uses."""
+    def withheld_for(self) -> list[Place]:
+        """Give the places that recorded streams must reach before chunks are free."""
+        return [place for _, _, guests in self._deferred for place in guests]
+
+    def release(self) -> list[int]:
+        """Give segments back that no tensor uses; give their sizes."""
         self._take_back()
+        sizes = []
         for pool in self._free.values():
             for free in list(pool):
                 chunk = free[2]
-                whole = chunk.before is None and chunk.after is None
-                if whole and not chunk.segment.queue.items:
+                if chunk.before is None and chunk.after is None:
                     pool.remove(free)
-                    self.reserved -= chunk.size
+                    sizes.append(chunk.size)
+        self.reserved -= sum(sizes)
+        return sizes
 
     def _take_back(self) -> None:
         """Ask the events of withheld chunks, as the caching allocator does at allocations."""
@@ -216,7 +228,7 @@ class Arena:
         elif size < _MIDDLE:
             whole = _MIDDLE_SEGMENT
         if self.reserved + whole > self.capacity:
-            self.empty_cache()
+            self._make_room(self.device)
         if self.reserved + whole > self.capacity:
             raise torch.OutOfMemoryError(
                 f"simcuda out of memory: {size} bytes asked for on device {self.device}, "

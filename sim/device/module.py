@@ -63,7 +63,7 @@ def set_device(device: Any) -> None:
     """Make a device current for the calling thread."""
     host = RT.hosts.here()
     host.device = index_of(device)
-    if host.history:
+    if RT.hosts.history():
         note_stream(host)
 
 
@@ -238,11 +238,9 @@ def mem_get_info(device: Any = None) -> tuple[int, int]:
 
 
 def empty_cache() -> None:
-    """Give unused segments of all devices back."""
-    with RT.lock:
-        RT.flush()
-        for arena in RT.arenas:
-            arena.empty_cache()
+    """Give unused segments of all devices back; the host waits for a device that has some."""
+    for index in range(device_count()):
+        RT.empty_cache(index)
 
 
 def ipc_collect() -> None:

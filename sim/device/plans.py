@@ -74,6 +74,8 @@ _ASKS = frozenset({
 })  # fmt: skip
 INDEXED = frozenset({"index", "index_put_", "index_put", "_index_put_impl_"})
 """Ops whose second argument is a list of index tensors."""
+MASKS = frozenset({torch.bool, torch.uint8})
+"""Types of an index that says of each element whether it is meant."""
 _VIEWS = frozenset({"_unsafe_view"})
 """Ops that give views although their schema does not say so."""
 UNANNOTATED: dict[str, tuple[int, ...]] = {
@@ -152,10 +154,7 @@ def waits_here(plan: Plan, args: Any, kwargs: dict[str, Any]) -> bool:
     """Whether this call of an op waits although not every call of it does."""
     base = plan.base
     if base in INDEXED:
-        return any(
-            isinstance(each, torch.Tensor) and each.dtype in (torch.bool, torch.uint8)
-            for each in args[1]
-        )
+        return any(isinstance(each, torch.Tensor) and each.dtype in MASKS for each in args[1])
     if base == "repeat_interleave":
         return kwargs.get("output_size") is None
     return False

@@ -132,7 +132,8 @@ class Stream(torch.Stream):
 def note_stream(host: Host) -> None:
     """Note which stream is current from the next autograd node on: its backward runs there."""
     queue = host.current.get(host.device)
-    host.note(sequence_number(), RT.queue_at(host.device, 0) if queue is None else queue)
+    queue = RT.queue_at(host.device, 0) if queue is None else queue
+    RT.hosts.history().note(sequence_number(), queue)
 
 
 class StreamContext:

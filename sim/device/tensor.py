@@ -75,6 +75,12 @@ class SimTensor(torch.Tensor):
         self.span_epoch = (RT.epoch, span)
         return span
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Write elements; a number becomes a scalar of the CPU first, as torch has it on CUDA."""
+        if isinstance(value, int | float | complex):
+            value = torch.scalar_tensor(value, dtype=self.dtype, device="cpu")
+        super().__setitem__(key, value)
+
     def record_stream(self, stream: Any) -> None:
         """Let the allocator hold the memory until the stream's work at the free is done."""
         if self.block is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from streamsan.sim.device.hosts import Host
 from streamsan.sim.device.queues import Item, Place, Queue
 from streamsan.sim.device.work import CALL_NS, Work
 from streamsan.traces import ops as o
@@ -46,11 +47,43 @@ class Waits(Work):
                     device=device, thread=host.name, site=self.site(host), t=self.engine.now
                 )
             )
-            self.engine.point()
-            clocks = [q.clock for q in self.engine.queues.values() if q.device == device]
-            self.engine.advance(max(clocks))
-            self.engine.drain_all(device)
-            self.engine.raise_failure()
+            self._wait_for_device(device)
+
+    def _wait_for_device(self, device: int) -> None:
+        self.engine.point()
+        clocks = [q.clock for q in self.engine.queues.values() if q.device == device]
+        self.engine.advance(max(clocks))
+        self.engine.drain_all(device)
+        self.engine.raise_failure()
+
+    def empty_cache(self, device: int) -> None:
+        """Give a device's unused segments back by cudaFree, which waits for the device (R27).
+
+        Before that, as in torch's allocator, the host waits for what withholds freed blocks. The
+        record names no event for it, and a segment only at its end.
+        """
+        with self.lock:
+            host = self.enter()
+            arena = self.arenas[device]
+            for place in arena.withheld_for():
+                self.engine.drain(place)
+            sizes = arena.release()
+            for size in sizes:
+                self._record_free(self.name("segment"), size, device, host)
+            if sizes:
+                self._wait_for_device(device)
+
+    def _record_free(self, segment: str, size: int, device: int, host: Host) -> None:
+        """Record a cudaFree; only what was allocated can be freed."""
+        site = self.site(host)
+        self.recorder.add(
+            o.Malloc(buffer=segment, bytes=size, device=device, thread=host.name, site=site)
+        )
+        self.recorder.add(
+            o.Free(
+                buffer=segment, device=device, thread=host.name, site=site, t=self.engine.now
+            )
+        )  # fmt: skip
 
     def query(self, queue: Queue, polls: int) -> bool:
         """Ask a stream whether its work is done (R8); ``polls`` answers were no before."""
