@@ -22,6 +22,7 @@ from streamsan.sim.device.stand_ins import kernel_of
 from streamsan.sim.device.tensor import NAME, SimTensor, device_of, dispatchers, empty, wrap
 from streamsan.sim.device.unwrap import Unwrapped
 from streamsan.traces import ops as o
+from streamsan.traces.recorder.schemas import INDEXED
 
 Special = Callable[[Any, Sequence[Any], dict[str, Any]], Any]
 SPECIALS: dict[str, Special] = {}
@@ -60,7 +61,7 @@ def _carry_out(func: Any, plan: Plan, args: Sequence[Any], kwargs: dict[str, Any
     if not _has_sim(args) and not _has_sim(kwargs.values()):
         return host_op(func, plan, args, kwargs)
     if kind is Kind.MAKE or kind is Kind.MUTATE:
-        if plan.base in plans.INDEXED:
+        if plan.base in INDEXED:
             done_by, args = INDEXING[0](func, args)
             if done_by is not func:  # the record has what was called
                 func, plan = done_by, replace(plan_of(done_by), name=plan.name)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from streamsan.sim.device.internals import is_composite
+from streamsan.traces.recorder.schemas import ASKS, INDEXED, WRITE_ONLY, always_waits, via
 
 
 class Kind(Enum):
@@ -51,29 +52,9 @@ class Plan:
     via: str
 
 
-_WRITE_ONLY = frozenset({
-    "fill_", "zero_", "normal_", "uniform_", "random_", "exponential_", "geometric_", "cauchy_",
-    "log_normal_", "bernoulli_", "_foreach_zero_", "fill", "zero",
-})  # fmt: skip
-_WAITS = {
-    "_local_scalar_dense": "item", "equal": "equal", "is_nonzero": "bool", "nonzero": "nonzero",
-    "masked_select": "mask_index", "index": "mask_index", "index_put_": "mask_index",
-    "index_put": "mask_index", "_index_put_impl_": "mask_index", "bincount": "bincount",
-    "repeat_interleave": "repeat_interleave", "unique_consecutive": "unique",
-    "_unique2": "unique", "unique_dim": "unique", "_unique": "unique", "histc": "histc",
-    "one_hot": "one_hot", "allclose": "allclose",
-}  # fmt: skip
-_ALWAYS_WAITS = frozenset({"equal", "is_nonzero", "_local_scalar_dense", "allclose"})
 _MIXED = frozenset({
     "_pack_padded_sequence", "_pack_padded_sequence_backward", "_ctc_loss", "_ctc_loss_backward",
 })  # fmt: skip
-_ASKS = frozenset({
-    "is_same_size", "sym_size", "sym_stride", "sym_numel", "sym_storage_offset", "dim",
-    "is_contiguous", "is_non_overlapping_and_dense", "layout", "size", "stride", "numel",
-    "storage_offset", "_has_compatible_shallow_copy_type",
-})  # fmt: skip
-INDEXED = frozenset({"index", "index_put_", "index_put", "_index_put_impl_"})
-"""Ops whose second argument is a list of index tensors."""
 MASKS = frozenset({torch.bool, torch.uint8})
 """Types of an index that says of each element whether it is meant."""
 _VIEWS = frozenset({"_unsafe_view"})
@@ -109,19 +90,19 @@ def _make(func: Any) -> Plan:
         base=name if schema.name.startswith("aten::") else schema.name,
         returned=_returned(schema),
         writes=tuple(writes),
-        write_only=is_out or name in _WRITE_ONLY,
+        write_only=is_out or name in WRITE_ONLY,
         is_out=is_out,
         mixed=name.startswith("_foreach_") or name in _MIXED,
         random=torch.Tag.nondeterministic_seeded in func.tags,
         generator=any(arg.name == "generator" for arg in schema.arguments),
-        via=_WAITS.get(name, name),
+        via=via(name),
     )
 
 
 def _kind(  # noqa: PLR0911 - one answer a kind
     func: Any, schema: Any, name: str, writes: bool
 ) -> Kind:
-    if name in _ASKS:
+    if name in ASKS:
         return Kind.ASK
     if is_composite(func):
         return Kind.COMPOSITE
@@ -130,8 +111,7 @@ def _kind(  # noqa: PLR0911 - one answer a kind
     returned = [r for r in schema.returns if r.alias_info is not None]
     if name in _VIEWS or (returned and not any(r.alias_info.is_write for r in returned)):
         return Kind.VIEW
-    dynamic = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags)
-    if name in _ALWAYS_WAITS or (dynamic and name not in ("index", "repeat_interleave")):
+    if always_waits(func, name):
         return Kind.WAIT
     if writes and len(returned) == len(schema.returns):
         return Kind.MUTATE

@@ -1,6 +1,7 @@
 """What each op of torch reads and writes, told once from its schema.
 
-The exceptions to the schema's word stand in tables: see simulated-device.md, section 3.
+The exceptions to the schema's word stand in tables, here and in ``schemas``: see
+simulated-device.md, section 3.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 import torch
+
+from streamsan.traces.recorder.schemas import ASKS, INDEXED, WRITE_ONLY, always_waits, via
 
 READ, WRITE = 1, 2
 _MASKS = (torch.bool, torch.uint8)
@@ -58,27 +61,11 @@ class Plan(NamedTuple):
     func: Any
 
 
-WRITE_ONLY = frozenset({
-    "fill_", "zero_", "normal_", "uniform_", "random_", "exponential_", "geometric_", "cauchy_",
-    "log_normal_", "bernoulli_", "_foreach_zero_", "fill", "zero", "copy_",
-})  # fmt: skip
-_WAITS = {
-    "_local_scalar_dense": "item", "equal": "equal", "is_nonzero": "bool", "nonzero": "nonzero",
-    "masked_select": "mask_index", "index": "mask_index", "index_put_": "mask_index",
-    "index_put": "mask_index", "_index_put_impl_": "mask_index", "bincount": "bincount",
-    "repeat_interleave": "repeat_interleave", "unique_consecutive": "unique",
-    "_unique2": "unique", "unique_dim": "unique", "_unique": "unique", "histc": "histc",
-    "one_hot": "one_hot", "allclose": "allclose",
+_NO_WORK = ASKS | {
+    "_fused_sdp_choice", "resize_", "set_", "_is_zerotensor", "is_pinned", "lift", "lift_fresh",
+    "_pin_memory",
 }  # fmt: skip
-_ALWAYS_WAITS = frozenset({"equal", "is_nonzero", "_local_scalar_dense", "allclose"})
-_ASKS = frozenset({
-    "is_same_size", "sym_size", "sym_stride", "sym_numel", "sym_storage_offset", "dim",
-    "is_contiguous", "is_non_overlapping_and_dense", "layout", "size", "stride", "numel",
-    "storage_offset", "_has_compatible_shallow_copy_type", "_fused_sdp_choice", "resize_", "set_",
-    "_is_zerotensor", "is_pinned", "lift", "lift_fresh", "_pin_memory",
-})  # fmt: skip
-INDEXED = frozenset({"index", "index_put_", "index_put", "_index_put_impl_"})
-"""Ops whose second argument is a list of index tensors."""
+_ONLY_WRITTEN = WRITE_ONLY | {"copy_"}
 _VIEWS = frozenset({"_unsafe_view", "detach", "_reshape_alias", "view", "alias"})
 UNANNOTATED: dict[str, tuple[int, ...]] = {"native_batch_norm": (3, 4)}
 """Arguments that an op writes although its schema does not say so."""
@@ -114,7 +101,7 @@ def _make(func: Any) -> Plan:
             for at, arg in enumerate(schema.arguments) if _holds_tensors(arg.type)
         ),
         makes=any(r.alias_info is None and _holds_tensors(r.type) for r in schema.returns),
-        via="to" if name == "_to_copy" else _WAITS.get(name, name),
+        via="to" if name == "_to_copy" else via(name),
         waits=name in INDEXED or name == "repeat_interleave",
         func=func,
     )  # fmt: skip
@@ -126,7 +113,7 @@ def _mode(arg: Any, at: int, name: str, space: str, fills: bool) -> int:
     written = arg.alias_info is not None and arg.alias_info.is_write
     if arg.name in _ONLY_READ.get(name, ()):
         written = False
-    if written and (arg.is_out or name in WRITE_ONLY):
+    if written and (arg.is_out or name in _ONLY_WRITTEN):
         return WRITE
     if written or (space == "aten" and at in UNANNOTATED.get(name, ())):
         return READ | WRITE
@@ -142,7 +129,7 @@ def _kind(  # noqa: PLR0911 - one answer a kind
 ) -> Kind:
     if space in _COLLECTIVES:
         return Kind.COLLECTIVE
-    if name in _ASKS or name.startswith(("empty", "new_empty")):
+    if name in _NO_WORK or name.startswith(("empty", "new_empty")):
         return Kind.NOTHING
     if name == "record_stream":
         return Kind.RECORD_STREAM
@@ -155,8 +142,7 @@ def _kind(  # noqa: PLR0911 - one answer a kind
     is_view = bool(returned) and not any(each.alias_info.is_write for each in returned)
     if torch.Tag.inplace_view in func.tags or name in _VIEWS or is_view:
         return Kind.NOTHING
-    dynamic = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags)
-    if name in _ALWAYS_WAITS or (dynamic and name not in ("index", "repeat_interleave")):
+    if always_waits(func, name):
         return Kind.WAIT
     return Kind.LAUNCH
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from streamsan.traces import ops as o
 from streamsan.traces.recorder.live.arguments import Args, accesses, tensors
-from streamsan.traces.recorder.live.plans import INDEXED, Plan
+from streamsan.traces.recorder.live.plans import Plan
+from streamsan.traces.recorder.schemas import INDEXED
 
 if TYPE_CHECKING:
     from streamsan.traces.recorder.live.observer import Observer
