@@ -425,3 +425,17 @@ def test_seeds_are_drawn_at_the_launch() -> None:
 def test_what_one_session_was_told_is_not_for_the_next() -> None:
     assert sim.run(lambda: None, record=False).trace is None
     assert sim.run(lambda: None).trace is not None
+
+
+def test_a_time_that_was_told_proves_that_both_events_are_done() -> None:
+    with sim.session("lazy") as run:
+        begin, end = (torch.simcuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        torch.ones(4, device="simcuda")
+        end.record()
+        end.synchronize()
+        begin.elapsed_time(end)
+    assert run.trace is not None
+    answers = [(op.obj, op.fields()["result"]) for op in run.trace if op.word == "event_query"]
+    assert [result for _, result in answers] == ["success", "success"]
+    assert len({event for event, _ in answers}) == 2
