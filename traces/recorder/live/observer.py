@@ -22,19 +22,12 @@ from streamsan.traces.recorder.live.events import Events
 from streamsan.traces.recorder.live.graphs import Graphs
 from streamsan.traces.recorder.live.host import HostMemory
 from streamsan.traces.recorder.live.names import Names
-from streamsan.traces.recorder.live.plans import (
-    INDEXED,
-    READ,
-    WRITE,
-    Kind,
-    Plan,
-    plan_of,
-    waits_here,
-)
+from streamsan.traces.recorder.live.plans import READ, WRITE, Kind, Plan, plan_of, waits_here
 from streamsan.traces.recorder.live.platform import Platform
 from streamsan.traces.recorder.live.thread import Hosts, Local
 from streamsan.traces.recorder.live.unwinding import Unwinding
 from streamsan.traces.recorder.matching import CALL, RANGE
+from streamsan.traces.recorder.schemas import INDEXED
 from streamsan.traces.recorder.stacks import Stacks
 
 _ALWAYS = (o.Malloc, o.Free, o.StreamCreate)
