@@ -21,7 +21,8 @@ def run(context: Context) -> Result:
         "device": _device(context), "driver": _driver(), "CUDA": str(torch.version.cuda),
         "torch": str(torch.__version__), "python": platform.python_version(),
         "streamsan": _commit(),
-        "command": "python benchmarks/validate.py -o DIR",
+        "command": f"python benchmarks/validate.py -o DIR --device {context.device} "
+                   f"--tries {context.tries} --jobs {context.jobs}",
     }  # fmt: skip
     return {"good": True, "rows": rows}
 

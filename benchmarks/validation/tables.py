@@ -106,8 +106,8 @@ def _hazards(result: dict[str, Any]) -> Iterator[str]:
         "fixed programs never failed."
     )
     yield ""
-    heads = ("scenario", "predicted", "allocator", "reproduced", "delay before", "tries", "what",
-             "fixed: tries", "fixed: failures")  # fmt: skip
+    heads = ("scenario", "predicted", "allocator", "reproduced", "delay before", "also without",
+             "tries", "what", "fixed: tries", "fixed: failures")  # fmt: skip
     yield from table(heads, (_hazard(row, name) for row in rows for name in row["fixed"]))
 
 
@@ -120,7 +120,8 @@ def _hazard(row: dict[str, Any], allocator: str) -> tuple[Any, ...]:
     kind = buggy.get("kind") or ("no" if buggy else None)
     return (
         row["scenario"], ", ".join(row["rules"]) or "silent", allocator, kind,
-        buggy.get("delay"), buggy.get("tries"), buggy.get("told") or buggy.get("error"),
+        buggy.get("delay"), buggy.get("undelayed"), buggy.get("tries"),
+        buggy.get("told") or buggy.get("error"),
         fixed.get("tries"), fixed.get("error") or len(fixed.get("failures", [])),
     )  # fmt: skip
 

@@ -54,12 +54,15 @@ class Provoked:
         delay: before which op, in words.
         tries: how many delayed runs it took, or were made in vain.
         error: why it could not be tried.
+        undelayed: whether it also came out wrong without a delay: then it proves the bug, and
+            nothing of where the delay was.
     """
 
     wrong: Wrong | None
     delay: str = ""
     tries: int = 1
     error: str = ""
+    undelayed: bool = False
 
     @property
     def broken(self) -> bool:
@@ -132,6 +135,7 @@ def provoke(scenario: Scenario, trace: Trace, run: Run, cycles_per_ms: float) ->
         return Provoked(told_wrong(reference.played, reference), "none is needed")
     if wrong:
         return Provoked(None, error=f"wrong even when nothing overlaps: {wrong[0]}")
+    undelayed = told_wrong(run((), False)[0], reference) is not None
     best = Provoked(None, tries=0)
     tries = since = 0
     for delay in _delays(scenario, trace, reference.labels, round(LONG_MS * cycles_per_ms)):
@@ -144,7 +148,8 @@ def provoke(scenario: Scenario, trace: Trace, run: Run, cycles_per_ms: float) ->
             best = Provoked(shown, f"{delay.label}, number {delay.nth}", tries)
         if shown is not None and shown.kind != "values":
             break
-    return best if best.wrong is not None else Provoked(None, tries=tries)
+    found = best if best.wrong is not None else Provoked(None, tries=tries)
+    return replace(found, undelayed=undelayed)
 
 
 def _delays(scenario: Scenario, trace: Trace, labels: Counter[str], cycles: int) -> Iterator[Delay]:

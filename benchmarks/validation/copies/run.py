@@ -87,7 +87,7 @@ def _measured(context: Context, probe: Probe, row: Row, make: Make, streams: Str
         raise Unfinished(f"time was up at {row['what']}, {row['size']} bytes")
     try:
         reading = probe.measure(make, streams.current, streams.asleep)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - a row says so
         return {**row, "error": told(error), "agrees": False}
     return {**row, **reading.columns(), "agrees": judged(row["predicted"], reading.waited)}
 
@@ -98,7 +98,7 @@ def _model_rows(context: Context, rows: list[Row], side: Any) -> list[Row]:
              for kind in kinds(context.module) for size in kind.sizes}  # fmt: skip
     try:
         said = presumed(context, cases, side)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - a row says so
         return [{"what": "what streamsan says", "error": told(error), "agrees": False}]
     for row in rows:
         if row["busy"] == "the same":

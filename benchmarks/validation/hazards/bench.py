@@ -94,8 +94,9 @@ class _Bench:
         self.broken = found.broken
         more = {"error": found.error} if found.error else {}
         self._keep(
-            finished=True, tries=found.tries, kind=kind, told=told, delay=found.delay, **more
-        )
+            finished=True, tries=found.tries, kind=kind, told=told, delay=found.delay,
+            undelayed=found.undelayed, **more,
+        )  # fmt: skip
 
     def _trace(self) -> Trace:
         from streamsan.traces import load

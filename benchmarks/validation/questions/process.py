@@ -80,7 +80,7 @@ def main() -> None:
     for name in names:
         try:
             found = trial(device, cycles, name)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - told to the parent
             found = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:200]}
         print(json.dumps({"trial": name, **found}), flush=True)
         if "error" in found:

@@ -89,7 +89,7 @@ def _late(context: Context, cycles: int, name: str, program: Program, where: str
         with _apart(context), delayed(context.module, where, cycles):
             found = program()
         return difference(found, expected(name))
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - a row that fails says so
         return told(error)
     finally:
         _settle(context)

@@ -49,6 +49,7 @@ class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
         serial: wait for the device after every op, as ``CUDA_LAUNCH_BLOCKING`` does: what comes of
             the program if no two ops ever overlap.
         noting: whether kernels copy what they read, behind the delay, for ``seen``.
+        pace: called before each op: lets time go by for the host where only calls take any.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
         *,
         serial: bool = False,
         noting: bool = False,
+        pace: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.labels: Counter[str] = Counter()
@@ -66,6 +68,7 @@ class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._device = device
         self._cycles = {(each.label, each.nth): each.cycles for each in delays}
         self._serial = serial
+        self._pace = pace
         self._inside = False
         self._stream_name: Callable[[Any], str] | None = None
         self._notes = Notes(device) if noting else None
@@ -106,6 +109,8 @@ class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _arrive(self, name: str) -> None:
         """Count an op that is about to be issued, and put its delay before it."""
+        if self._pace is not None:
+            self._pace()
         if self._stream_name is None:
             return
         label = f"{name}@{self._stream_name(self._module.current_stream())}"
@@ -153,7 +158,7 @@ class Experiment(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @contextmanager
-def experiment(device: str, delays: Sequence[Delay] = (), **how: bool) -> Iterator[Experiment]:
+def experiment(device: str, delays: Sequence[Delay] = (), **how: Any) -> Iterator[Experiment]:
     """Run the body under delays; see ``Experiment``."""
     made = Experiment(device, delays, **how)
     sink.begin(made)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from streamsan.sim.scheduler.config import ServerArgs
 from streamsan.sim.scheduler.requests import Ask
@@ -19,6 +20,9 @@ from streamsan.sim.scheduler.scenarios.quiet import quiet_collector, settle
 from streamsan.traces import load
 from streamsan.traces.errors import UsageError
 from streamsan.traces.recorder.errors import RecordError
+
+_HOST_NS = 50_000
+"""Between two ops of a scheduler on the simulated device, whose kernels take 5 us each."""
 
 
 def play(
@@ -118,15 +122,22 @@ def play_delayed(
 
         _warm_up()
         with sim.session("timed", record=False):
-            return _experiment(args, asks, delays, device, serial)
-    return _experiment(args, asks, delays, device, serial)
+            return _experiment(args, asks, delays, device, serial=serial, pace=_host_takes_time)
+    return _experiment(args, asks, delays, device, serial=serial)
+
+
+def _host_takes_time() -> None:
+    """Let the host take longer for an op than the device: without a delay nothing then overlaps."""
+    from streamsan.sim.device.runtime import RT
+
+    RT.engine.now += _HOST_NS
 
 
 def _experiment(
-    args: ServerArgs, asks: tuple[Ask, ...], delays: Sequence[Delay], device: str, serial: bool
+    args: ServerArgs, asks: tuple[Ask, ...], delays: Sequence[Delay], device: str, **how: Any
 ) -> tuple[Played, Counter[str]]:
     settle()
-    with quiet_collector(), experiment(device, delays, serial=serial, noting=True) as made:
+    with quiet_collector(), experiment(device, delays, noting=True, **how) as made:
         outcome, wrong = serve(args, asks, device, made.follow)
         try:
             outcome |= made.seen
