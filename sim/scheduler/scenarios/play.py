@@ -120,6 +120,8 @@ def play_delayed(
     if device == "simcuda":
         from streamsan import sim
 
+        if not sim.is_installed():
+            sim.install()
         _warm_up()
         with sim.session("timed", record=False):
             return _experiment(args, asks, delays, device, serial=serial, pace=_host_takes_time)
